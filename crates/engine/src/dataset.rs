@@ -11,7 +11,7 @@ pub struct Image {
 }
 
 /// What one turn asks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Prompt {
     /// Texts of one user message (more than one with `--batch-size`), with optional images.
     Texts {
@@ -31,12 +31,6 @@ pub enum Prompt {
     TokenIds(Arc<[u32]>),
     /// A complete request body, sent as it is (`raw_payload`, `inputs_json`).
     Body(Arc<serde_json::value::RawValue>),
-}
-
-impl PartialEq<Prompt> for &Prompt {
-    fn eq(&self, other: &Prompt) -> bool {
-        *self == other
-    }
 }
 
 /// One request of a session.
