@@ -24,7 +24,21 @@ finish() {
   exit "$code"
 }
 trap finish EXIT
-# free_port: a loopback port nobody listens on now
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+# free_port: the lower of two neighbouring loopback ports on which nobody listens now, below the ephemeral range
+free_port() {
+  python3 - <<'PYTHON'
+import random, socket
+while True:
+    port = random.randrange(20000, 32000)
+    try:
+        for number in (port, port + 1):
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", number))
+        break
+    except OSError:
+        pass
+print(port)
+PYTHON
+}
 # wait_for SECONDS COMMAND...: until the command succeeds
 wait_for() { local limit=$((SECONDS + $1)); shift; until "$@" >/dev/null 2>&1; do [ $SECONDS -lt $limit ] || return 1; sleep 0.1; done; }
