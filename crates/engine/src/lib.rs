@@ -1,1 +1,6 @@
-//! placeholder
+//! A run: dataset, schedule, shards, records; and the server-metrics collector.
+//!
+//! The engine never prints. It emits records and events; writers, console and screens subscribe.
+
+pub mod dataset;
+pub mod endpoint;

@@ -1,1 +1,16 @@
-//! placeholder
+//! What a run leaves behind: record types, metric catalogue, statistics, file formats, trace analysis.
+//!
+//! This crate knows neither an async runtime nor HTTP nor threads. A program that only wants to read
+//! tokmeter's or AIPerf's files needs nothing else.
+
+pub mod error;
+pub mod metric;
+pub mod request;
+pub mod time;
+pub mod trace;
+
+pub use error::{ErrorClass, RequestError, Side};
+pub use metric::{MetricId, MetricValue, Metrics};
+pub use request::{BenchmarkPhase, Metadata, RequestRecord};
+pub use time::{ClockAnchor, MonoNs, WallNs};
+pub use trace::{Phase, Trace, TraceData};
