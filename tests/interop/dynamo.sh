@@ -23,8 +23,5 @@ for mode in streaming unary; do
     --server-metrics "http://127.0.0.1:$((port + 1))/metrics" --server-metrics-formats json csv parquet jsonl \
     --export-http-trace --export-level raw
   "$python" "$here/check_dynamo.py" "$run" 40 24 || failed=1
-  "$python" "$here/check_statistics.py" "$run" || failed=1
-  "$python" "$here/check_schemas.py" "$run" || failed=1
-  "$python" "$here/check_server_metrics.py" "$run" || failed=1
-  "$("$here/venv.sh" aiperf)" "$here/check_models.py" "$run" || failed=1
+  "$here/check_run.sh" "$run" || failed=1
 done
