@@ -6,6 +6,7 @@
 pub mod error;
 pub mod metric;
 pub mod request;
+pub mod server;
 pub mod time;
 pub mod trace;
 
