@@ -4,3 +4,6 @@
 
 pub mod dataset;
 pub mod endpoint;
+pub mod schedule;
+pub mod seed;
+pub mod tokenizer;
