@@ -4,6 +4,7 @@
 //! tokmeter's or AIPerf's files needs nothing else.
 
 pub mod error;
+pub mod format;
 pub mod metric;
 pub mod request;
 pub mod server;
