@@ -5,7 +5,7 @@ from pathlib import Path
 
 from crlf_server import WORDS
 from run_files import Run, read_jsonl
-from tally import Tally
+from tally import Tally, run
 
 
 def text_of(raw):
@@ -35,4 +35,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)
