@@ -261,7 +261,8 @@ def execute(command, environment=None):
 def verdict(done, fails, words):
     """(as wanted, what was said)"""
     if words is None:
-        return done.returncode == 0 and not fails, "; ".join(fails)[:300] or done.stderr[-300:]
+        passed = done.returncode == 0 and not fails
+        return passed, "" if passed else "; ".join(fails)[:300] or done.stderr[-300:]
     noticed = done.returncode != 0 and any(words in line for line in fails)
     return noticed, "" if noticed else f"exit {done.returncode}, {fails or done.stderr[-200:]}"
 
