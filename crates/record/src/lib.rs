@@ -7,6 +7,7 @@ pub mod analysis;
 pub mod error;
 pub mod metric;
 pub mod request;
+pub mod server;
 pub mod time;
 pub mod trace;
 
