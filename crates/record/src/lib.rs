@@ -3,9 +3,12 @@
 //! This crate knows neither an async runtime nor HTTP nor threads. A program that only wants to read
 //! tokmeter's or AIPerf's files needs nothing else.
 
+pub mod analysis;
 pub mod error;
+pub mod format;
 pub mod metric;
 pub mod request;
+pub mod server;
 pub mod statistics;
 pub mod time;
 pub mod trace;
