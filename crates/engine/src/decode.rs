@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
-use tokmeter_http::exchange::{Exchange, Origin};
+use tokmeter_http::exchange::Exchange;
 use tokmeter_record::format::records;
 use tokmeter_record::{ClockAnchor, Metadata, MonoNs, RequestRecord};
 use uuid::Uuid;
@@ -33,7 +33,7 @@ pub(crate) struct Finished {
     pub session: Arc<Session>,
     pub history: Vec<Message>,
     pub intended: MonoNs,
-    pub target: Arc<Origin>,
+    pub sticky: Option<u64>,
     pub body: Bytes,
     pub exchange: Exchange,
     pub shard: usize,

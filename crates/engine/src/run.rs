@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::bounded;
-use tokmeter_http::{ClientConfig, ClientError, clock};
+use tokmeter_http::{ClientConfig, clock};
 use tokmeter_record::{BenchmarkPhase, ClockAnchor, WallNs};
 
 pub use control::RunControl;
@@ -23,7 +23,7 @@ use crate::live::{Live, LiveCounts};
 use crate::notes::RunNotes;
 use crate::request::{RequestBuilder, RequestConfig};
 use crate::seed::Seed;
-use crate::shard::{self, ExchangeQueue, ShardHandle, ShardParts};
+use crate::shard::{self, ExchangeQueue, ShardError, ShardHandle, ShardParts};
 use crate::tokenizer::Tokenizer;
 
 /// Exchanges that may wait for a decoder, each.
@@ -75,9 +75,9 @@ pub struct RunConfig {
 /// Why a run could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A client could not be built: TLS material, resolver, sockets.
+    /// A shard could not start.
     #[error(transparent)]
-    Client(#[from] ClientError),
+    Shard(#[from] ShardError),
     /// A file could not be written.
     #[error(transparent)]
     File(#[from] CollectorError),
