@@ -17,6 +17,7 @@ mod io;
 mod origin;
 mod payload;
 mod pool;
+pub mod sse;
 mod stats;
 mod tls;
 
