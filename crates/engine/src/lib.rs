@@ -2,6 +2,7 @@
 //!
 //! The engine never prints. It emits records and events; writers, console and screens subscribe.
 
+mod choice;
 pub mod dataset;
 pub mod endpoint;
 pub mod schedule;
