@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::bounded;
 use tokmeter_http::{ClientConfig, clock};
+use tokmeter_record::metric::Slos;
 use tokmeter_record::{BenchmarkPhase, ClockAnchor, WallNs};
 
 pub use control::RunControl;
@@ -70,6 +71,8 @@ pub struct RunConfig {
     pub http_trace: bool,
     /// Keep answer texts for the sink.
     pub keep_text: bool,
+    /// What makes a request good (`--goodput`).
+    pub slos: Slos,
 }
 
 /// Why a run could not be carried out.
@@ -150,6 +153,7 @@ pub fn run<S: RecordSink + 'static>(
         raw: config.raw_file.is_some(),
         http_trace: config.http_trace,
         outputs: config.keep_text,
+        slos: config.slos,
     };
     let mut decoders = Vec::new();
     for index in 0..config.decoders {

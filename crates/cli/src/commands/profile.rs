@@ -110,6 +110,7 @@ fn run_config(args: &ProfileArgs, settings: &ProfileSettings) -> RunConfig {
         raw_file: (level == ExportLevel::Raw).then(|| settings.names.raw()),
         http_trace: args.output.export_http_trace,
         keep_text: args.output.export_outputs_json,
+        slos: settings.statistics.slos.clone(),
     }
 }
 

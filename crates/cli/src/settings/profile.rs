@@ -11,7 +11,6 @@ use tokmeter_engine::seed::Seed;
 use tokmeter_engine::tokenizer::Tokenizer;
 use tokmeter_http::ClientConfig;
 use tokmeter_record::format::names::ArtifactNames;
-use tokmeter_record::metric::Slos;
 use tokmeter_record::statistics;
 
 use super::{artifact, echo, endpoint, load, pairs, transport};
@@ -91,7 +90,7 @@ pub fn resolve(args: &ProfileArgs) -> Result<ProfileSettings, Failure> {
         seed_given,
         names: ArtifactNames::new(directory, args.output.profile_export_prefix.as_deref()),
         statistics: statistics::Options {
-            slos: Slos::new(pairs::goodput(&args.output.goodput)?),
+            slos: pairs::goodput(&args.output.goodput)?,
             slice_ns: args.output.slice_duration.map(|seconds| (seconds * 1e9) as u64),
             fixed_schedule: matches!(load.profiling.shape, tokmeter_engine::schedule::LoadShape::FixedSchedule(_)),
             ..statistics::Options::default()
