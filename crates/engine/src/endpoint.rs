@@ -8,34 +8,58 @@ mod chat;
 mod completions;
 mod conversation;
 mod decode;
+mod embeddings;
 mod errors;
+mod json_path;
 mod kind;
+mod messages;
+mod rankings;
+mod raw;
 mod reading;
+mod responses;
+mod template;
 mod usage;
 mod wire;
 
-pub use body::{BodyError, BodyInput, Message};
+pub use body::{BodyInput, MaxTokensField, Message, UnsupportedPrompt};
 pub use decode::{Decoder, ExchangeView};
 pub use errors::decode_error;
+pub use json_path::{JsonPath, JsonPathError};
 pub use kind::{EndpointMetadata, EndpointType, KeyHeader, UnknownEndpointType};
+pub use template::{Template, TemplateError};
 
-use tokmeter_record::{ErrorClass, MonoNs};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use tokmeter_record::{ErrorClass, MonoNs};
 
-use crate::dataset::Prompt;
+use crate::dataset::{Prompt, Turn};
 use reading::{Reading, Shape};
 
 /// An API with its settings: makes request bodies and, through a [`Decoder`], reads answers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Endpoint {
     kind: EndpointType,
+    template: Option<Arc<Template>>,
+    text_path: Option<Arc<JsonPath>>,
 }
 
 impl Endpoint {
-    /// An endpoint that needs no settings.
+    /// An endpoint without settings.
     pub fn new(kind: EndpointType) -> Self {
-        Endpoint { kind }
+        Endpoint { kind, template: None, text_path: None }
+    }
+
+    /// Gives the body template that [`EndpointType::Template`] needs.
+    pub fn with_template(mut self, template: Template) -> Self {
+        self.template = Some(Arc::new(template));
+        self
+    }
+
+    /// Says where the text of an answer is ([`EndpointType::Raw`], [`EndpointType::Template`]).
+    pub fn with_text_path(mut self, path: JsonPath) -> Self {
+        self.text_path = Some(Arc::new(path));
+        self
     }
 
     /// Which API this is.
@@ -43,27 +67,70 @@ impl Endpoint {
         self.kind
     }
 
-    /// The request body of a turn. A complete body from the data set is sent as it is, to any endpoint.
+    /// Whether [`Endpoint::body`] can send this prompt; asked of every turn before a run starts.
     ///
     /// # Errors
-    /// [`BodyError`] when the endpoint cannot send what the turn holds.
-    pub fn body(&self, input: &BodyInput<'_>) -> Result<Bytes, BodyError> {
-        if let Prompt::Body(body) = &input.turn.prompt {
-            return Ok(Bytes::copy_from_slice(body.get().as_bytes()));
-        }
-        let body = match self.kind {
-            EndpointType::Chat => chat::body(input),
-            EndpointType::Completions => completions::body(input),
-            kind => Err(input.unsupported(kind)),
+    /// [`UnsupportedPrompt`] names the endpoint and what it cannot send.
+    pub fn accepts(&self, prompt: &Prompt) -> Result<(), UnsupportedPrompt> {
+        use EndpointType as E;
+        let images_ok = self.kind.metadata().supports_images;
+        let fits = match prompt {
+            Prompt::Body(_) => true,
+            Prompt::Texts { images, .. } => {
+                let rankings = matches!(self.kind, E::CohereRankings | E::HfTeiRankings | E::NimRankings);
+                !rankings && self.kind != E::Raw && (images.is_empty() || images_ok)
+            }
+            Prompt::Ranking { .. } => {
+                matches!(self.kind, E::CohereRankings | E::HfTeiRankings | E::NimRankings | E::Template)
+            }
+            Prompt::TokenIds(_) => matches!(self.kind, E::Completions | E::Embeddings),
         };
-        body.map(Bytes::from)
+        let fits = fits
+            && (self.kind != E::Template || self.template.is_some() || matches!(prompt, Prompt::Body(_)));
+        if fits { Ok(()) } else { Err(UnsupportedPrompt::new(self.kind, prompt)) }
+    }
+
+    /// The request body of a turn. A complete body from the data set is sent as it is, to any endpoint.
+    ///
+    /// A prompt that [`Endpoint::accepts`] refuses gives a body without its content.
+    pub fn body(&self, input: &BodyInput<'_>) -> Bytes {
+        let body = match (self.kind, &input.turn.prompt) {
+            (_, Prompt::Body(body)) => body.get().as_bytes().to_vec(),
+            (EndpointType::Chat | EndpointType::Raw, _) => chat::body(input),
+            (EndpointType::Completions, _) => completions::body(input),
+            (EndpointType::Responses, _) => responses::body(input),
+            (EndpointType::Messages, _) => messages::body(input),
+            (EndpointType::Embeddings, _) => embeddings::body(input),
+            (
+                kind @ (EndpointType::CohereRankings
+                | EndpointType::HfTeiRankings
+                | EndpointType::NimRankings),
+                _,
+            ) => rankings::body(kind, input),
+            (EndpointType::Template, _) => {
+                self.template.as_ref().map_or_else(|| chat::body(input), |template| template.body(input))
+            }
+        };
+        Bytes::from(body)
+    }
+
+    /// The messages by which a finished turn lengthens its conversation; none where the API has no history.
+    pub fn history(&self, turn: &Turn, answer: Arc<str>) -> Vec<Message> {
+        if self.kind.metadata().supports_history { Message::of_turn(turn, answer) } else { Vec::new() }
     }
 
     /// Reads one JSON message of an answer: an event, or a whole document.
     fn read_message(&self, data: &[u8], reading: &mut Reading) -> Result<Shape, serde_json::Error> {
         match self.kind {
+            EndpointType::Chat => chat::read(data, reading),
             EndpointType::Completions => completions::read(data, reading),
-            _ => chat::read(data, reading),
+            EndpointType::Responses => responses::read(data, reading),
+            EndpointType::Messages => messages::read(data, reading),
+            EndpointType::Embeddings => embeddings::read(data, reading),
+            EndpointType::CohereRankings | EndpointType::HfTeiRankings | EndpointType::NimRankings => {
+                rankings::read(self.kind, data, reading)
+            }
+            EndpointType::Raw | EndpointType::Template => raw::read(data, self.text_path.as_deref(), reading),
         }
     }
 }

@@ -11,21 +11,55 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::EndpointType;
-use crate::dataset::{Prompt, Session, Turn};
+use crate::dataset::{Image, Prompt, Session, Turn};
 
-/// A message of the conversation so far, sent again with the next turn.
+/// A message of the conversation so far, sent again with the next turn. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
     /// The user message of an earlier turn.
     User {
-        /// Index into the session's turns.
-        turn: usize,
+        /// Its texts.
+        texts: Arc<[Arc<str>]>,
+        /// Its images.
+        images: Arc<[Image]>,
     },
     /// What the server answered.
     Assistant {
         /// The answer's text.
         content: Arc<str>,
     },
+}
+
+impl Message {
+    /// The message's texts, in order.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let texts: &[Arc<str>] = match self {
+            Message::User { texts, .. } => texts,
+            Message::Assistant { content } => std::slice::from_ref(content),
+        };
+        texts.iter().map(|text| &**text)
+    }
+
+    /// The messages by which a finished turn lengthens a conversation: what was asked and the answer.
+    pub fn of_turn(turn: &Turn, answer: Arc<str>) -> Vec<Message> {
+        let asked = match &turn.prompt {
+            Prompt::Texts { texts, images } => {
+                Some(Message::User { texts: texts.as_slice().into(), images: images.as_slice().into() })
+            }
+            _ => None,
+        };
+        asked.into_iter().chain([Message::Assistant { content: answer }]).collect()
+    }
+}
+
+/// The chat field that limits the answer's length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MaxTokensField {
+    /// `max_completion_tokens`, the API's present name.
+    #[default]
+    MaxCompletionTokens,
+    /// `max_tokens`, which some servers alone obey (`--use-legacy-max-tokens`).
+    MaxTokens,
 }
 
 /// Everything a body depends on.
@@ -35,14 +69,14 @@ pub struct BodyInput<'a> {
     pub model: &'a str,
     /// Whether a stream is asked for.
     pub streaming: bool,
-    /// The conversation: system message, user context, and the turns that `history` points to.
+    /// The conversation: system message and user context.
     pub session: &'a Session,
     /// The turn to ask.
     pub turn: &'a Turn,
     /// Earlier messages in order; empty for a first turn and for `inputs.json`.
     pub history: &'a [Message],
-    /// Chat only: `max_tokens` instead of `max_completion_tokens` (`--use-legacy-max-tokens`).
-    pub legacy_max_tokens: bool,
+    /// Chat only: the field that limits the answer.
+    pub max_tokens_field: MaxTokensField,
     /// Fields merged into every body (`--extra-inputs`); a turn's own fields win over these.
     pub extra: &'a Map<String, Value>,
     /// Ask for token counts at the end of a stream (chat, completions).
@@ -51,23 +85,27 @@ pub struct BodyInput<'a> {
     pub continuous_usage: bool,
 }
 
-/// Why a body cannot be made.
+/// The data set and the endpoint type do not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BodyError {
-    /// The data set and the endpoint type do not fit.
-    #[error("endpoint type '{endpoint}' cannot send {prompt}")]
-    Unsupported {
-        /// The endpoint.
-        endpoint: EndpointType,
-        /// What the turn holds, in words.
-        prompt: &'static str,
-    },
-    /// A template gave no JSON for this turn.
-    #[error("template does not give valid JSON: {reason}")]
-    Template {
-        /// What the JSON parser said.
-        reason: String,
-    },
+#[error("endpoint type '{endpoint}' cannot send {prompt}")]
+pub struct UnsupportedPrompt {
+    /// The endpoint.
+    pub endpoint: EndpointType,
+    /// What the turn holds, in words.
+    pub prompt: &'static str,
+}
+
+impl UnsupportedPrompt {
+    pub(super) fn new(endpoint: EndpointType, prompt: &Prompt) -> Self {
+        let prompt = match prompt {
+            Prompt::Texts { images, .. } if !images.is_empty() => "images",
+            Prompt::Texts { .. } => "plain texts",
+            Prompt::Ranking { .. } => "a query with passages",
+            Prompt::TokenIds(_) => "token ids",
+            Prompt::Body(_) => "complete bodies",
+        };
+        UnsupportedPrompt { endpoint, prompt }
+    }
 }
 
 impl<'a> BodyInput<'a> {
@@ -82,24 +120,13 @@ impl<'a> BodyInput<'a> {
         of_turn.or_else(|| self.extra.get(key))
     }
 
-    fn has_extra(&self) -> bool {
+    pub(super) fn has_extra(&self) -> bool {
         !self.extra.is_empty() || self.turn.extra.as_ref().is_some_and(|extra| !extra.is_empty())
     }
 
     /// Whether the body as sent asks for a stream: a merged `stream` field has the last word.
     pub fn streams(&self) -> bool {
         self.extra("stream").and_then(Value::as_bool).unwrap_or(self.streaming)
-    }
-
-    pub(super) fn unsupported(&self, endpoint: EndpointType) -> BodyError {
-        let prompt = match &self.turn.prompt {
-            Prompt::Texts { images, .. } if !images.is_empty() => "images",
-            Prompt::Texts { .. } => "plain texts",
-            Prompt::Ranking { .. } => "a query with passages",
-            Prompt::TokenIds(_) => "token ids",
-            Prompt::Body(_) => "complete bodies",
-        };
-        BodyError::Unsupported { endpoint, prompt }
     }
 }
 
@@ -241,19 +268,30 @@ pub(super) fn write_list<T>(
     out.push(b']');
 }
 
+/// The plain texts of a prompt; none where it holds something else.
+pub(super) fn texts(prompt: &Prompt) -> &[Arc<str>] {
+    match prompt {
+        Prompt::Texts { texts, .. } => texts,
+        _ => &[],
+    }
+}
+
 /// Length of a prompt's texts in bytes: enough to reserve a buffer.
 pub(super) fn text_size(prompt: &Prompt) -> usize {
     match prompt {
-        Prompt::Texts { texts, images } => {
-            texts.iter().map(|text| text.len() + text.len() / 16 + 32).sum::<usize>()
-                + images.iter().map(|image| image.url.len() + 64).sum::<usize>()
-        }
+        Prompt::Texts { texts, images } => message_size(texts, images),
         Prompt::Ranking { query, passages } => {
             query.len() + passages.iter().map(|passage| passage.len() + 16).sum::<usize>()
         }
         Prompt::TokenIds(ids) => ids.len() * 7,
         Prompt::Body(body) => body.get().len(),
     }
+}
+
+/// Bytes to reserve for a message's parts; a sixteenth more for escapes.
+pub(super) fn message_size(texts: &[Arc<str>], images: &[Image]) -> usize {
+    texts.iter().map(|text| text.len() + text.len() / 16 + 32).sum::<usize>()
+        + images.iter().map(|image| image.url.len() + 64).sum::<usize>()
 }
 
 /// A `data:` URL taken apart: media type and base64 text.

@@ -4,7 +4,6 @@
 //! answer a stream request with a document.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use http::HeaderMap;
 use tokmeter_http::exchange::{Exchange, StampedBody};
@@ -20,8 +19,8 @@ use super::{Endpoint, Reply};
 pub struct ExchangeView<'a> {
     /// HTTP status.
     pub status: u16,
-    /// `Content-Type` of the answer.
-    pub content_type: Option<&'a str>,
+    /// Headers of the answer.
+    pub headers: &'a HeaderMap,
     /// The body with its stamps.
     pub body: &'a StampedBody,
     /// Whether a stream was asked for. Decides only where the answer itself does not tell.
@@ -32,12 +31,16 @@ impl<'a> ExchangeView<'a> {
     /// The view of a finished exchange; `None` when no response head came.
     pub fn of(exchange: &'a Exchange, streaming: bool) -> Option<Self> {
         let head = exchange.head.as_ref()?;
-        let content_type = content_type(&head.headers);
-        Some(ExchangeView { status: head.status.as_u16(), content_type, body: &exchange.body, streaming })
+        let status = head.status.as_u16();
+        Some(ExchangeView { status, headers: &head.headers, body: &exchange.body, streaming })
+    }
+
+    fn content_type(&self) -> Option<&'a str> {
+        self.headers.get(http::header::CONTENT_TYPE)?.to_str().ok()
     }
 
     fn is_stream(&self) -> bool {
-        let media_type = self.content_type.and_then(|value| value.split(';').next()).unwrap_or("").trim();
+        let media_type = self.content_type().and_then(|value| value.split(';').next()).unwrap_or("").trim();
         if media_type.eq_ignore_ascii_case("text/event-stream") {
             return true;
         }
@@ -59,41 +62,44 @@ impl<'a> ExchangeView<'a> {
     }
 }
 
-fn content_type(headers: &HeaderMap) -> Option<&str> {
-    headers.get(http::header::CONTENT_TYPE)?.to_str().ok()
-}
-
 /// Reads the answers of one endpoint. Cheap to make; one for each decode thread.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    endpoint: Arc<Endpoint>,
-    keep_text: bool,
+    endpoint: Endpoint,
+    keep_all: bool,
+    keep_next: bool,
 }
 
 impl Decoder {
     /// A decoder that keeps the texts of answers only if `keep_text`; lengths and kinds are always known.
-    pub fn new(endpoint: Arc<Endpoint>, keep_text: bool) -> Self {
-        Decoder { endpoint, keep_text }
+    pub fn new(endpoint: Endpoint, keep_text: bool) -> Self {
+        Decoder { endpoint, keep_all: keep_text, keep_next: false }
+    }
+
+    /// Keeps the texts of the next answer (and only that) even where this decoder keeps none.
+    pub fn keep_text(&mut self, of_next: bool) {
+        self.keep_next = of_next;
     }
 
     /// Reads one answer. Never fails: what is wrong with the answer is in [`Reply::error`].
     ///
     /// An exchange that failed in the transport may be read too: the reply then holds what had come, and
     /// its error (usually `Truncated`) ranks after the transport's.
-    pub fn decode(&self, view: &ExchangeView<'_>) -> Reply {
+    pub fn decode(&mut self, view: &ExchangeView<'_>) -> Reply {
+        let keep_text = self.keep_all | std::mem::take(&mut self.keep_next);
         let mut reply = if !(200..300).contains(&view.status) {
             Reply { error: Some(decode_error(view.status, &view.body.bytes)), ..Reply::default() }
         } else if view.is_stream() {
-            self.read_stream(view.body)
+            self.read_stream(view.body, keep_text)
         } else {
-            self.read_document(view)
+            self.read_document(view, keep_text)
         };
         reply.last_event_at = view.last_byte_at();
         reply
     }
 
-    fn read_stream(&self, body: &StampedBody) -> Reply {
-        let mut reading = Reading::new(self.keep_text, true, body.chunks.len() + 1);
+    fn read_stream(&self, body: &StampedBody, keep_text: bool) -> Reply {
+        let mut reading = Reading::new(keep_text, true, body.chunks.len() + 1);
         let mut cut = false;
         let mut events = sse::events(body);
         for event in events.by_ref() {
@@ -133,9 +139,9 @@ impl Decoder {
         }
     }
 
-    fn read_document(&self, view: &ExchangeView<'_>) -> Reply {
+    fn read_document(&self, view: &ExchangeView<'_>, keep_text: bool) -> Reply {
         let data = view.body.bytes.trim_ascii();
-        let mut reading = Reading::new(self.keep_text, false, 1);
+        let mut reading = Reading::new(keep_text, false, 1);
         if !data.is_empty() {
             reading.begin(view.last_byte_at().unwrap_or_default(), false);
             let problem = match self.read(data, &mut reading) {
@@ -145,7 +151,7 @@ impl Decoder {
             };
             if let Some(problem) = problem {
                 let kind = self.endpoint.kind();
-                let content_type = view.content_type.unwrap_or("no content type");
+                let content_type = view.content_type().unwrap_or("no content type");
                 let message = format!("the body ({content_type}) is no answer of '{kind}': {problem}");
                 reading.fail(unusable(ErrorClass::InvalidResponse, message));
             }
@@ -207,3 +213,8 @@ fn without_lone_surrogates(text: &str) -> Option<String> {
     out.push_str(&text[kept..]);
     Some(out)
 }
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;
