@@ -21,7 +21,7 @@ mod template;
 mod usage;
 mod wire;
 
-pub use body::{BodyInput, MaxTokensField, Message, UnsupportedPrompt};
+pub use body::{BodyError, BodyInput, Message};
 pub use decode::{Decoder, ExchangeView};
 pub use errors::decode_error;
 pub use json_path::{JsonPath, JsonPathError};
@@ -33,7 +33,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokmeter_record::{ErrorClass, MonoNs};
 
-use crate::dataset::{Prompt, Turn};
+use crate::dataset::Prompt;
 use reading::{Reading, Shape};
 
 /// An API with its settings: makes request bodies and, through a [`Decoder`], reads answers.
@@ -67,56 +67,49 @@ impl Endpoint {
         self.kind
     }
 
-    /// Whether [`Endpoint::body`] can send this prompt; asked of every turn before a run starts.
+    /// Whether [`Endpoint::body`] can send this prompt.
     ///
     /// # Errors
-    /// [`UnsupportedPrompt`] names the endpoint and what it cannot send.
-    pub fn accepts(&self, prompt: &Prompt) -> Result<(), UnsupportedPrompt> {
+    /// [`BodyError`] names the endpoint and what it cannot send.
+    pub fn accepts(&self, prompt: &Prompt) -> Result<(), BodyError> {
         use EndpointType as E;
-        let images_ok = self.kind.metadata().supports_images;
+        let rankings = matches!(self.kind, E::CohereRankings | E::HfTeiRankings | E::NimRankings);
         let fits = match prompt {
-            Prompt::Body(_) => true,
+            Prompt::Body(_) => return Ok(()),
             Prompt::Texts { images, .. } => {
-                let rankings = matches!(self.kind, E::CohereRankings | E::HfTeiRankings | E::NimRankings);
-                !rankings && self.kind != E::Raw && (images.is_empty() || images_ok)
+                let images_ok = images.is_empty() || self.kind.metadata().supports_images;
+                images_ok && !rankings && self.kind != E::Raw
             }
-            Prompt::Ranking { .. } => {
-                matches!(self.kind, E::CohereRankings | E::HfTeiRankings | E::NimRankings | E::Template)
-            }
+            Prompt::Ranking { .. } => rankings || self.kind == E::Template,
             Prompt::TokenIds(_) => matches!(self.kind, E::Completions | E::Embeddings),
         };
-        let fits = fits
-            && (self.kind != E::Template || self.template.is_some() || matches!(prompt, Prompt::Body(_)));
-        if fits { Ok(()) } else { Err(UnsupportedPrompt::new(self.kind, prompt)) }
+        if fits { Ok(()) } else { Err(BodyError::unsupported(self.kind, prompt)) }
     }
 
     /// The request body of a turn. A complete body from the data set is sent as it is, to any endpoint.
     ///
-    /// A prompt that [`Endpoint::accepts`] refuses gives a body without its content.
-    pub fn body(&self, input: &BodyInput<'_>) -> Bytes {
-        let body = match (self.kind, &input.turn.prompt) {
-            (_, Prompt::Body(body)) => body.get().as_bytes().to_vec(),
-            (EndpointType::Chat | EndpointType::Raw, _) => chat::body(input),
-            (EndpointType::Completions, _) => completions::body(input),
-            (EndpointType::Responses, _) => responses::body(input),
-            (EndpointType::Messages, _) => messages::body(input),
-            (EndpointType::Embeddings, _) => embeddings::body(input),
-            (
-                kind @ (EndpointType::CohereRankings
-                | EndpointType::HfTeiRankings
-                | EndpointType::NimRankings),
-                _,
-            ) => rankings::body(kind, input),
-            (EndpointType::Template, _) => {
-                self.template.as_ref().map_or_else(|| chat::body(input), |template| template.body(input))
+    /// # Errors
+    /// [`BodyError`] when the endpoint cannot send what the turn holds.
+    pub fn body(&self, input: &BodyInput<'_>) -> Result<Bytes, BodyError> {
+        use EndpointType as E;
+        self.accepts(&input.turn.prompt)?;
+        if let Prompt::Body(body) = &input.turn.prompt {
+            return Ok(Bytes::copy_from_slice(body.get().as_bytes()));
+        }
+        let body = match self.kind {
+            E::Chat => chat::body(input),
+            E::Completions => completions::body(input),
+            E::Responses => responses::body(input),
+            E::Messages => messages::body(input),
+            E::Embeddings => embeddings::body(input),
+            E::CohereRankings | E::HfTeiRankings | E::NimRankings => rankings::body(self.kind, input),
+            E::Raw => return Err(BodyError::unsupported(self.kind, &input.turn.prompt)),
+            E::Template => {
+                let missing = || BodyError::Template { reason: "no template is given".to_owned() };
+                self.template.as_ref().ok_or_else(missing)?.body(input)
             }
         };
-        Bytes::from(body)
-    }
-
-    /// The messages by which a finished turn lengthens its conversation; none where the API has no history.
-    pub fn history(&self, turn: &Turn, answer: Arc<str>) -> Vec<Message> {
-        if self.kind.metadata().supports_history { Message::of_turn(turn, answer) } else { Vec::new() }
+        Ok(Bytes::from(body))
     }
 
     /// Reads one JSON message of an answer: an event, or a whole document.

@@ -11,55 +11,21 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::EndpointType;
-use crate::dataset::{Image, Prompt, Session, Turn};
+use crate::dataset::{Prompt, Session, Turn};
 
-/// A message of the conversation so far, sent again with the next turn. Cheap to clone.
+/// A message of the conversation so far, sent again with the next turn.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
     /// The user message of an earlier turn.
     User {
-        /// Its texts.
-        texts: Arc<[Arc<str>]>,
-        /// Its images.
-        images: Arc<[Image]>,
+        /// Index into the session's turns.
+        turn: usize,
     },
     /// What the server answered.
     Assistant {
         /// The answer's text.
         content: Arc<str>,
     },
-}
-
-impl Message {
-    /// The message's texts, in order.
-    pub fn texts(&self) -> impl Iterator<Item = &str> {
-        let texts: &[Arc<str>] = match self {
-            Message::User { texts, .. } => texts,
-            Message::Assistant { content } => std::slice::from_ref(content),
-        };
-        texts.iter().map(|text| &**text)
-    }
-
-    /// The messages by which a finished turn lengthens a conversation: what was asked and the answer.
-    pub fn of_turn(turn: &Turn, answer: Arc<str>) -> Vec<Message> {
-        let asked = match &turn.prompt {
-            Prompt::Texts { texts, images } => {
-                Some(Message::User { texts: texts.as_slice().into(), images: images.as_slice().into() })
-            }
-            _ => None,
-        };
-        asked.into_iter().chain([Message::Assistant { content: answer }]).collect()
-    }
-}
-
-/// The chat field that limits the answer's length.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MaxTokensField {
-    /// `max_completion_tokens`, the API's present name.
-    #[default]
-    MaxCompletionTokens,
-    /// `max_tokens`, which some servers alone obey (`--use-legacy-max-tokens`).
-    MaxTokens,
 }
 
 /// Everything a body depends on.
@@ -69,14 +35,14 @@ pub struct BodyInput<'a> {
     pub model: &'a str,
     /// Whether a stream is asked for.
     pub streaming: bool,
-    /// The conversation: system message and user context.
+    /// The conversation: system message, user context, and the turns that `history` points to.
     pub session: &'a Session,
     /// The turn to ask.
     pub turn: &'a Turn,
     /// Earlier messages in order; empty for a first turn and for `inputs.json`.
     pub history: &'a [Message],
-    /// Chat only: the field that limits the answer.
-    pub max_tokens_field: MaxTokensField,
+    /// Chat only: `max_tokens` instead of `max_completion_tokens` (`--use-legacy-max-tokens`).
+    pub legacy_max_tokens: bool,
     /// Fields merged into every body (`--extra-inputs`); a turn's own fields win over these.
     pub extra: &'a Map<String, Value>,
     /// Ask for token counts at the end of a stream (chat, completions).
@@ -85,18 +51,27 @@ pub struct BodyInput<'a> {
     pub continuous_usage: bool,
 }
 
-/// The data set and the endpoint type do not fit.
+/// Why a body cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("endpoint type '{endpoint}' cannot send {prompt}")]
-pub struct UnsupportedPrompt {
-    /// The endpoint.
-    pub endpoint: EndpointType,
-    /// What the turn holds, in words.
-    pub prompt: &'static str,
+pub enum BodyError {
+    /// The data set and the endpoint type do not fit.
+    #[error("endpoint type '{endpoint}' cannot send {prompt}")]
+    Unsupported {
+        /// The endpoint.
+        endpoint: EndpointType,
+        /// What the turn holds, in words.
+        prompt: &'static str,
+    },
+    /// The template is missing, or gives no JSON for this turn.
+    #[error("template: {reason}")]
+    Template {
+        /// What is wrong.
+        reason: String,
+    },
 }
 
-impl UnsupportedPrompt {
-    pub(super) fn new(endpoint: EndpointType, prompt: &Prompt) -> Self {
+impl BodyError {
+    pub(super) fn unsupported(endpoint: EndpointType, prompt: &Prompt) -> Self {
         let prompt = match prompt {
             Prompt::Texts { images, .. } if !images.is_empty() => "images",
             Prompt::Texts { .. } => "plain texts",
@@ -104,7 +79,7 @@ impl UnsupportedPrompt {
             Prompt::TokenIds(_) => "token ids",
             Prompt::Body(_) => "complete bodies",
         };
-        UnsupportedPrompt { endpoint, prompt }
+        BodyError::Unsupported { endpoint, prompt }
     }
 }
 
@@ -279,7 +254,11 @@ pub(super) fn texts(prompt: &Prompt) -> &[Arc<str>] {
 /// Length of a prompt's texts in bytes: enough to reserve a buffer.
 pub(super) fn text_size(prompt: &Prompt) -> usize {
     match prompt {
-        Prompt::Texts { texts, images } => message_size(texts, images),
+        Prompt::Texts { texts, images } => {
+            // A sixteenth more for escapes.
+            texts.iter().map(|text| text.len() + text.len() / 16 + 32).sum::<usize>()
+                + images.iter().map(|image| image.url.len() + 64).sum::<usize>()
+        }
         Prompt::Ranking { query, passages } => {
             query.len() + passages.iter().map(|passage| passage.len() + 16).sum::<usize>()
         }
@@ -288,15 +267,12 @@ pub(super) fn text_size(prompt: &Prompt) -> usize {
     }
 }
 
-/// Bytes to reserve for a message's parts; a sixteenth more for escapes.
-pub(super) fn message_size(texts: &[Arc<str>], images: &[Image]) -> usize {
-    texts.iter().map(|text| text.len() + text.len() / 16 + 32).sum::<usize>()
-        + images.iter().map(|image| image.url.len() + 64).sum::<usize>()
-}
-
 /// A `data:` URL taken apart: media type and base64 text.
 pub(super) fn data_url(url: &str) -> Option<(Cow<'_, str>, &str)> {
     let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
     let media_type = head.split(';').next().filter(|name| !name.is_empty()).unwrap_or("image/png");
     Some((Cow::Borrowed(media_type), data))
 }
+
+#[cfg(test)]
+mod tests;

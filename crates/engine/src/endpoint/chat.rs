@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::body::{BodyInput, BodyWriter, MaxTokensField};
+use super::body::{BodyInput, BodyWriter};
 use super::conversation::{self, Dialect};
 use super::reading::{Reading, Shape};
 use super::usage::WireUsage;
@@ -14,10 +14,7 @@ pub(super) fn body(input: &BodyInput<'_>) -> Vec<u8> {
     let mut body = BodyWriter::new(input, conversation::size(input));
     body.field("messages", |out| conversation::write(out, input, Dialect::Chat));
     body.model_and_stream();
-    body.output_limit(match input.max_tokens_field {
-        MaxTokensField::MaxCompletionTokens => "max_completion_tokens",
-        MaxTokensField::MaxTokens => "max_tokens",
-    });
+    body.output_limit(if input.legacy_max_tokens { "max_tokens" } else { "max_completion_tokens" });
     body.stream_options();
     body.finish()
 }

@@ -1,9 +1,7 @@
 //! Messages of a conversation, in the shapes of the three APIs that have them.
 
-use std::sync::Arc;
-
-use super::body::{BodyInput, Message, data_url, message_size, text_size, write_list, write_string};
-use crate::dataset::{Image, Prompt};
+use super::body::{BodyInput, Message, data_url, text_size, write_list, write_string};
+use crate::dataset::Prompt;
 
 /// How an API writes messages and their parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +17,7 @@ pub(super) enum Dialect {
 /// One message to write.
 enum Entry<'a> {
     Text(&'static str, &'a str),
-    User(&'a [Arc<str>], &'a [Image]),
+    User(&'a Prompt),
 }
 
 /// Bytes to reserve for the messages.
@@ -27,7 +25,7 @@ pub(super) fn size(input: &BodyInput<'_>) -> usize {
     let session = input.session;
     let fixed = [&session.system, &session.context].into_iter().flatten().map(|text| text.len() + 48);
     let history = input.history.iter().map(|message| match message {
-        Message::User { texts, images } => message_size(texts, images) + 48,
+        Message::User { turn } => session.turns.get(*turn).map_or(0, |turn| text_size(&turn.prompt) + 48),
         Message::Assistant { content } => content.len() + content.len() / 16 + 48,
     });
     fixed.sum::<usize>() + history.sum::<usize>() + text_size(&input.turn.prompt)
@@ -37,30 +35,25 @@ pub(super) fn size(input: &BodyInput<'_>) -> usize {
 pub(super) fn write(out: &mut Vec<u8>, input: &BodyInput<'_>, dialect: Dialect) {
     let session = input.session;
     let system = session.system.as_deref().filter(|_| dialect == Dialect::Chat);
-    let history = input.history.iter().map(|message| match message {
-        Message::User { texts, images } => Entry::User(texts, images),
-        Message::Assistant { content } => Entry::Text("assistant", content),
+    let history = input.history.iter().filter_map(|message| match message {
+        Message::User { turn } => session.turns.get(*turn).map(|turn| Entry::User(&turn.prompt)),
+        Message::Assistant { content } => Some(Entry::Text("assistant", content)),
     });
-    let asked = match &input.turn.prompt {
-        Prompt::Texts { texts, images } => Entry::User(texts, images),
-        // `Endpoint::accepts` refuses the others before a run.
-        _ => Entry::User(&[], &[]),
-    };
     let entries = system
         .map(|text| Entry::Text("system", text))
         .into_iter()
         .chain(session.context.as_deref().map(|text| Entry::Text("user", text)))
         .chain(history)
-        .chain([asked]);
+        .chain([Entry::User(&input.turn.prompt)]);
     write_list(out, entries, |out, entry| {
         match entry {
             Entry::Text(role, text) => {
                 wrap(out, "{\"role\":", role, ",\"content\":");
                 write_string(out, text);
             }
-            Entry::User(texts, images) => {
+            Entry::User(prompt) => {
                 out.extend_from_slice(b"{\"role\":\"user\",\"content\":");
-                write_content(out, texts, images, dialect);
+                write_content(out, prompt, dialect);
             }
         }
         if dialect == Dialect::Responses {
@@ -71,7 +64,12 @@ pub(super) fn write(out: &mut Vec<u8>, input: &BodyInput<'_>, dialect: Dialect) 
 }
 
 /// A single text is a plain string: some servers refuse lists of parts, and all refuse an empty list.
-fn write_content(out: &mut Vec<u8>, texts: &[Arc<str>], images: &[Image], dialect: Dialect) {
+fn write_content(out: &mut Vec<u8>, prompt: &Prompt, dialect: Dialect) {
+    // `Endpoint::accepts` refuses other prompts before they come here.
+    let (texts, images) = match prompt {
+        Prompt::Texts { texts, images } => (texts.as_slice(), images.as_slice()),
+        _ => Default::default(),
+    };
     match (texts, images) {
         ([text], []) => return write_string(out, text),
         ([], []) => return write_string(out, ""),

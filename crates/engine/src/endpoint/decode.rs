@@ -4,6 +4,7 @@
 //! answer a stream request with a document.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::HeaderMap;
 use tokmeter_http::exchange::{Exchange, StampedBody};
@@ -65,41 +66,34 @@ impl<'a> ExchangeView<'a> {
 /// Reads the answers of one endpoint. Cheap to make; one for each decode thread.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    endpoint: Endpoint,
-    keep_all: bool,
-    keep_next: bool,
+    endpoint: Arc<Endpoint>,
+    keep_text: bool,
 }
 
 impl Decoder {
     /// A decoder that keeps the texts of answers only if `keep_text`; lengths and kinds are always known.
-    pub fn new(endpoint: Endpoint, keep_text: bool) -> Self {
-        Decoder { endpoint, keep_all: keep_text, keep_next: false }
-    }
-
-    /// Keeps the texts of the next answer (and only that) even where this decoder keeps none.
-    pub fn keep_text(&mut self, of_next: bool) {
-        self.keep_next = of_next;
+    pub fn new(endpoint: Arc<Endpoint>, keep_text: bool) -> Self {
+        Decoder { endpoint, keep_text }
     }
 
     /// Reads one answer. Never fails: what is wrong with the answer is in [`Reply::error`].
     ///
     /// An exchange that failed in the transport may be read too: the reply then holds what had come, and
     /// its error (usually `Truncated`) ranks after the transport's.
-    pub fn decode(&mut self, view: &ExchangeView<'_>) -> Reply {
-        let keep_text = self.keep_all | std::mem::take(&mut self.keep_next);
+    pub fn decode(&self, view: &ExchangeView<'_>) -> Reply {
         let mut reply = if !(200..300).contains(&view.status) {
             Reply { error: Some(decode_error(view.status, &view.body.bytes)), ..Reply::default() }
         } else if view.is_stream() {
-            self.read_stream(view.body, keep_text)
+            self.read_stream(view.body)
         } else {
-            self.read_document(view, keep_text)
+            self.read_document(view)
         };
         reply.last_event_at = view.last_byte_at();
         reply
     }
 
-    fn read_stream(&self, body: &StampedBody, keep_text: bool) -> Reply {
-        let mut reading = Reading::new(keep_text, true, body.chunks.len() + 1);
+    fn read_stream(&self, body: &StampedBody) -> Reply {
+        let mut reading = Reading::new(self.keep_text, true, body.chunks.len() + 1);
         let mut cut = false;
         let mut events = sse::events(body);
         for event in events.by_ref() {
@@ -139,9 +133,9 @@ impl Decoder {
         }
     }
 
-    fn read_document(&self, view: &ExchangeView<'_>, keep_text: bool) -> Reply {
+    fn read_document(&self, view: &ExchangeView<'_>) -> Reply {
         let data = view.body.bytes.trim_ascii();
-        let mut reading = Reading::new(keep_text, false, 1);
+        let mut reading = Reading::new(self.keep_text, false, 1);
         if !data.is_empty() {
             reading.begin(view.last_byte_at().unwrap_or_default(), false);
             let problem = match self.read(data, &mut reading) {
