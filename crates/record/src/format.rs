@@ -1,5 +1,6 @@
 //! The files of a run: one module for each format.
 
+pub mod gpu_telemetry_jsonl;
 pub mod server_csv;
 pub mod server_json;
 pub mod server_jsonl;

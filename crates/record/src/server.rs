@@ -11,12 +11,14 @@ pub mod estimate;
 pub mod exposition;
 mod gauge;
 mod histogram;
+pub mod known;
 mod percentile;
 pub mod phase;
 pub mod reading;
 pub mod series;
 pub mod slice;
 pub mod statistics;
+pub mod telemetry;
 pub mod unit;
 
 pub use exposition::{Media, NotExposition, Page};

@@ -482,7 +482,7 @@ fn key(endpoint: EndpointId, metric: u32, labels: &[Label<'_>]) -> String {
 }
 
 /// A URL without `user:password@`.
-fn without_credentials(url: &str) -> String {
+pub(super) fn without_credentials(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let authority_end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
     match url[start..authority_end].rfind('@') {
