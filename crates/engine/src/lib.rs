@@ -16,6 +16,7 @@ pub mod run;
 pub mod schedule;
 pub mod secret;
 pub mod seed;
+pub mod server_metrics;
 mod shard;
 pub mod tokenizer;
 

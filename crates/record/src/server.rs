@@ -25,5 +25,5 @@ pub use exposition::{Media, NotExposition, Page};
 pub use percentile::PERCENTILES;
 pub use phase::{PhaseMark, Window};
 pub use reading::{MetricKind, Readings};
-pub use series::{EndpointId, FetchInstants, Store, StoreLimits};
+pub use series::{EndpointId, FetchInstants, Store, StoreLimits, without_credentials};
 pub use statistics::{MetricStatistics, SeriesStatistics, Stats};

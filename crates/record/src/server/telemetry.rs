@@ -242,6 +242,16 @@ impl Telemetry {
         }
     }
 
+    /// The URL of a source, without user and password.
+    pub fn url(&self, source: SourceId) -> &str {
+        &self.sources[source.0 as usize].url
+    }
+
+    /// Whether a source showed a GPU.
+    pub fn has_answered(&self, source: SourceId) -> bool {
+        self.sources[source.0 as usize].answered
+    }
+
     /// Whether any GPU was seen.
     pub fn is_empty(&self) -> bool {
         self.gpus.is_empty()
