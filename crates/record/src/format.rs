@@ -1,6 +1,12 @@
 //! The files of a run: one module for each format.
 
 pub mod gpu_telemetry_jsonl;
+pub mod inputs;
+mod json_text;
+pub mod names;
+pub mod outputs;
+pub mod raw;
+pub mod records;
 pub mod server_csv;
 pub mod server_json;
 pub mod server_jsonl;
