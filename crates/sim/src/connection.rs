@@ -51,6 +51,8 @@ pub(crate) struct Connection {
     stream: TcpStream,
     /// Received and not consumed.
     inbuf: Vec<u8>,
+    /// When the last of it was read.
+    received_ns: u64,
     id: u64,
     /// Requests read on this connection.
     nth: u64,
@@ -69,6 +71,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, id: u64) {
         worker,
         stream,
         inbuf: Vec::new(),
+        received_ns: 0,
         id,
         nth: 0,
         half_closed: false,
@@ -86,7 +89,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, id: u64) {
         }
         Some(Next::Linger) => connection.linger().await,
         Some(Next::Close | Next::KeepAlive) => {}
-        None => http2::serve(connection).await,
+        // Boxed, because it is far larger than a connection that does not need it.
+        None => Box::pin(http2::serve(connection)).await,
     }
 }
 
@@ -127,7 +131,9 @@ impl Connection {
                 }
             } else {
                 match Head::parse(&self.inbuf) {
-                    Ok(Some(head)) => return Ok(NextHead::Request(Box::new(head), mono_ns())),
+                    Ok(Some(head)) => {
+                        return Ok(NextHead::Request(Box::new(head), self.received_ns));
+                    }
                     Ok(None) => {}
                     Err(status) => return Ok(NextHead::Unreadable(status)),
                 }
@@ -146,6 +152,7 @@ impl Connection {
             if read? == 0 {
                 return Ok(NextHead::End);
             }
+            self.received_ns = mono_ns();
         }
     }
 
@@ -171,7 +178,7 @@ impl Connection {
                     self.half_closed = true
                 }
                 Ok(0) => return Poll::Ready(()),
-                Ok(_) => {}
+                Ok(_) => self.received_ns = mono_ns(),
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -289,5 +296,23 @@ async fn fill(stream: &TcpStream, buf: &mut Vec<u8>) -> Result<usize, Gone> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return Err(Gone),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F>(_: fn(Rc<Worker>, TcpStream, u64) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_is_small() {
+        let bytes = size_of_future(serve);
+        assert!(
+            bytes <= 3 << 10,
+            "{bytes} bytes for each of thousands of streams"
+        );
     }
 }
