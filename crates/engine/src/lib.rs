@@ -1,1 +1,26 @@
-//! placeholder
+//! A run: dataset, schedule, shards, records; and the server-metrics collector.
+//!
+//! The engine never prints. It emits records and counters; writers, console and screens read them.
+
+pub mod collect;
+pub mod dataset;
+mod decode;
+pub mod endpoint;
+pub mod feed;
+pub mod health;
+pub mod live;
+pub mod notes;
+pub mod plan;
+pub mod request;
+pub mod run;
+pub mod schedule;
+pub mod secret;
+pub mod seed;
+mod shard;
+pub mod sink;
+pub mod tokenizer;
+
+pub use collect::RecordSink;
+pub use decode::TokenSource;
+pub use live::{Live, LiveCounts};
+pub use run::{RunConfig, RunControl, RunError, RunOutcome, run};

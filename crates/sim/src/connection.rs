@@ -63,10 +63,7 @@ pub(crate) struct Connection {
 /// Serves a connection until it ends.
 pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, id: u64) {
     let wire = &worker.shared.config.wire;
-    let pace = wire.write_bytes.map(|bytes| Pace {
-        bytes,
-        pause_ns: wire.write_pause_us * 1000,
-    });
+    let pace = wire.write_bytes.map(|bytes| Pace { bytes, pause_ns: wire.write_pause_us * 1000 });
     let mut connection = Connection {
         worker,
         stream,
@@ -81,8 +78,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, id: u64) {
     match next {
         Some(Next::Reset) => {
             // RST instead of FIN.
-            if let Err(error) = socket2::SockRef::from(&connection.stream)
-                .set_linger(Some(std::time::Duration::ZERO))
+            if let Err(error) =
+                socket2::SockRef::from(&connection.stream).set_linger(Some(std::time::Duration::ZERO))
             {
                 tracing::debug!(%error, "cannot reset a connection");
             }
@@ -104,11 +101,7 @@ impl Connection {
                 Ok(NextHead::End) | Err(Gone) => return Some(Next::Close),
                 Ok(NextHead::Unreadable(status)) => {
                     let told = self.plain_error(status, true).await;
-                    return Some(if told.is_ok() {
-                        Next::Linger
-                    } else {
-                        Next::Close
-                    });
+                    return Some(if told.is_ok() { Next::Linger } else { Next::Close });
                 }
             };
             self.nth += 1;
@@ -174,16 +167,11 @@ impl Connection {
                 return Poll::Ready(());
             }
             match self.stream.try_read_buf(&mut self.inbuf) {
-                Ok(0) if self.worker.shared.config.connections.allow_half_close => {
-                    self.half_closed = true
-                }
+                Ok(0) if self.worker.shared.config.connections.allow_half_close => self.half_closed = true,
                 Ok(0) => return Poll::Ready(()),
                 Ok(_) => self.received_ns = mono_ns(),
                 Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                    ) => {}
+                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 Err(_) => return Poll::Ready(()),
             }
         }
@@ -239,10 +227,7 @@ impl Connection {
     /// Lets the client finish sending, so that the close does not destroy the answer.
     async fn linger(&mut self) {
         const LONGEST_NS: u64 = 2_000_000_000;
-        if socket2::SockRef::from(&self.stream)
-            .shutdown(std::net::Shutdown::Write)
-            .is_err()
-        {
+        if socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write).is_err() {
             return;
         }
         let sleep = self.worker.timer.sleep_until(mono_ns() + LONGEST_NS);
@@ -310,9 +295,6 @@ mod tests {
     #[test]
     fn a_connection_is_small() {
         let bytes = size_of_future(serve);
-        assert!(
-            bytes <= 3 << 10,
-            "{bytes} bytes for each of thousands of streams"
-        );
+        assert!(bytes <= 3 << 10, "{bytes} bytes for each of thousands of streams");
     }
 }

@@ -46,11 +46,7 @@ impl Connection {
                 while self.inbuf.len() < end {
                     self.more().await?;
                 }
-                Ok(Body {
-                    range: head.len..end,
-                    consumed: end,
-                    received_ns: self.received_ns,
-                })
+                Ok(Body { range: head.len..end, consumed: end, received_ns: self.received_ns })
             }
             BodyLength::Chunked => self.read_chunked(head.len, limit).await,
         }
@@ -84,8 +80,7 @@ impl Connection {
                     while self.inbuf.len() < read + line + size + 2 {
                         self.more().await?;
                     }
-                    self.inbuf
-                        .copy_within(read + line..read + line + size, write);
+                    self.inbuf.copy_within(read + line..read + line + size, write);
                     write += size;
                     read += line + size + 2;
                 }

@@ -80,11 +80,7 @@ impl Connection {
         self.flush(&mut scratch, log, meter).await?;
         worker.put_back(scratch);
         let silent = config.connections.silent_close_after_stream;
-        Ok(if close || silent {
-            Next::Close
-        } else {
-            Next::KeepAlive
-        })
+        Ok(if close || silent { Next::Close } else { Next::KeepAlive })
     }
 
     /// Writes what is packed, each cut by itself, and logs it.

@@ -35,22 +35,13 @@ fn requests_beyond_the_limit_wait_in_order() {
     log.sort_by_key(|entry| entry.ordinal);
     for pair in log.windows(2) {
         let token = pair[0].first_token_write().expect("a token");
-        assert!(
-            pair[1].admitted_ns >= token.write_end_ns,
-            "one at a time, in order"
-        );
+        assert!(pair[1].admitted_ns >= token.write_end_ns, "one at a time, in order");
     }
-    assert!(
-        log[2].admitted_ns - log[2].body_received_ns >= 30 * MS,
-        "it waited"
-    );
+    assert!(log[2].admitted_ns - log[2].body_received_ns >= 30 * MS, "it waited");
     let page = Client::connect(&sim).get("/metrics");
     let queued = value(page.text(), "vllm:request_queue_time_seconds_sum", "");
     let waited: u64 = log.iter().map(|e| e.admitted_ns - e.body_received_ns).sum();
-    assert!(
-        (queued - waited as f64 / 1e9).abs() < 1e-6,
-        "{queued} {waited}"
-    );
+    assert!((queued - waited as f64 / 1e9).abs() < 1e-6, "{queued} {waited}");
 }
 
 #[test]
@@ -65,12 +56,8 @@ fn gauges_show_running_and_waiting_and_return_to_zero() {
         client.send_post("/v1/chat/completions", "", &chat(1));
     }
     let gauges = |text: &str| {
-        [
-            "num_requests_running",
-            "num_requests_waiting",
-            "kv_cache_usage_perc",
-        ]
-        .map(|g| value(text, &format!("vllm:{g}"), ""))
+        ["num_requests_running", "num_requests_waiting", "kv_cache_usage_perc"]
+            .map(|g| value(text, &format!("vllm:{g}"), ""))
     };
     let settles = |wanted: [f64; 3]| {
         let deadline = Instant::now() + PATIENCE;
@@ -87,10 +74,7 @@ fn gauges_show_running_and_waiting_and_return_to_zero() {
     drop(clients);
     settles([0.0, 0.0, 0.0]);
     let log = sim.wait_for_log(5, PATIENCE).expect("logged");
-    assert!(
-        log.iter()
-            .all(|entry| entry.outcome == Outcome::ClientDisconnected)
-    );
+    assert!(log.iter().all(|entry| entry.outcome == Outcome::ClientDisconnected));
 }
 
 #[test]
@@ -110,12 +94,7 @@ fn a_full_server_is_slower() {
     let mut log = sim.wait_for_log(2, PATIENCE).expect("logged");
     log.sort_by_key(|entry| entry.ordinal);
     let interval = |n: usize| {
-        let due: Vec<u64> = log[n]
-            .writes
-            .iter()
-            .filter(|w| w.tokens > 0)
-            .map(|w| w.scheduled_ns)
-            .collect();
+        let due: Vec<u64> = log[n].writes.iter().filter(|w| w.tokens > 0).map(|w| w.scheduled_ns).collect();
         due[1] - due[0]
     };
     assert_eq!((interval(0), interval(1)), (2 * MS, 3 * MS));

@@ -40,11 +40,7 @@ fn every_request_is_logged_once_under_a_storm_of_faults() {
                 for n in 0..REQUESTS {
                     let mut body = chat(5);
                     body["stream"] = (n % 4 > 0).into();
-                    client.send_post(
-                        "/v1/chat/completions",
-                        &format!("X-Request-ID: {c}-{n}\r\n"),
-                        &body,
-                    );
+                    client.send_post("/v1/chat/completions", &format!("X-Request-ID: {c}-{n}\r\n"), &body);
                     let leave = n % 7 == 6;
                     let kept = !leave && {
                         let response = client.response();
@@ -77,15 +73,8 @@ fn every_request_is_logged_once_under_a_storm_of_faults() {
     assert_eq!(counters.received, outcomes);
     assert_eq!(served.requests.len() as u64, counters.received);
     assert!(counters.received >= total - left, "{counters:?}");
-    assert!(
-        counters.completed > 0 && counters.faults > 20,
-        "{counters:?}"
-    );
-    let ids: HashSet<_> = served
-        .requests
-        .iter()
-        .filter_map(|r| r.x_request_id.clone())
-        .collect();
+    assert!(counters.completed > 0 && counters.faults > 20, "{counters:?}");
+    let ids: HashSet<_> = served.requests.iter().filter_map(|r| r.x_request_id.clone()).collect();
     assert_eq!(ids.len(), served.requests.len(), "each id once");
     for request in &served.requests {
         let written: u32 = request.writes.iter().map(|w| w.tokens).sum();

@@ -10,21 +10,10 @@ use tokmeter_sim::{Engine, Fault, FaultRule, Outcome, RunningSim};
 use crate::client::{Client, PATIENCE, Response, chat, start};
 
 /// The answer to a chat stream of six tokens with this script, and the server's log entry of it.
-fn play(
-    script: &str,
-) -> (
-    Response,
-    std::sync::Arc<tokmeter_sim::RequestLog>,
-    Client,
-    RunningSim,
-) {
+fn play(script: &str) -> (Response, std::sync::Arc<tokmeter_sim::RequestLog>, Client, RunningSim) {
     let sim = start(|_| {});
     let mut client = Client::connect(&sim);
-    let response = client.post(
-        "/v1/chat/completions",
-        &format!("X-Sim-Script: {script}\r\n"),
-        &chat(6),
-    );
+    let response = client.post("/v1/chat/completions", &format!("X-Sim-Script: {script}\r\n"), &chat(6));
     let log = sim.wait_for_log(1, PATIENCE).expect("logged");
     let entry = log[0].clone();
     assert_eq!(entry.outcome, Outcome::Fault, "{script}");
@@ -41,19 +30,13 @@ fn statuses_have_the_bodies_of_engines() {
         (response.status, response.json())
     };
     let (status, json) = body("status:429");
-    assert!(
-        status == 429 && json["error"]["message"].is_string(),
-        "{json}"
-    );
+    assert!(status == 429 && json["error"]["message"].is_string(), "{json}");
     let (status, json) = body("status:401:vllm");
     assert!(status == 401 && json["error"] == "Unauthorized", "{json}");
     let (status, json) = body("status:400:sglang");
     assert!(status == 400 && json["object"] == "error", "{json}");
     let (status, json) = body("status:503:dynamo");
-    assert!(
-        status == 503 && json["code"] == 503 && json["type"] == "Service Unavailable",
-        "{json}"
-    );
+    assert!(status == 503 && json["code"] == 503 && json["type"] == "Service Unavailable", "{json}");
     let (status, json) = body("status:422:fastapi");
     assert!(status == 422 && json["detail"].is_array(), "{json}");
     let (response, _, mut client, _sim) = play("status:400:llamacpp");
@@ -68,11 +51,7 @@ fn statuses_have_the_bodies_of_engines() {
 
 #[test]
 fn connections_end_before_or_inside_the_head() {
-    for script in [
-        "close-before-headers",
-        "reset-before-headers",
-        "reset-in-headers",
-    ] {
+    for script in ["close-before-headers", "reset-before-headers", "reset-in-headers"] {
         let (response, entry, ..) = play(script);
         assert_eq!(response.status, 0, "{script}");
         assert_eq!((entry.sent_tokens, entry.writes.len()), (0, 0), "{script}");
@@ -84,11 +63,7 @@ fn resets_are_resets_and_closes_are_closes() {
     let ends_with_reset = |script: &str| {
         let sim = start(|_| {});
         let mut client = Client::connect(&sim);
-        client.send_post(
-            "/v1/chat/completions",
-            &format!("X-Sim-Script: {script}\r\n"),
-            &chat(6),
-        );
+        client.send_post("/v1/chat/completions", &format!("X-Sim-Script: {script}\r\n"), &chat(6));
         let mut buf = [0; 4096];
         loop {
             match client.stream.read(&mut buf) {
@@ -120,11 +95,7 @@ fn streams_are_cut_after_the_asked_tokens() {
         ("named-error-event:1", 1),
     ] {
         let (response, entry, ..) = play(script);
-        assert_eq!(
-            response.content().split_whitespace().count(),
-            tokens,
-            "{script}"
-        );
+        assert_eq!(response.content().split_whitespace().count(), tokens, "{script}");
         assert_eq!(entry.sent_tokens as usize, tokens, "{script}");
     }
     // What was sent before a reset may be lost on the way, but the log has it.
@@ -141,10 +112,7 @@ fn streams_end_as_the_fault_says() {
             .events()
             .iter()
             .find_map(|e| e["choices"][0]["finish_reason"].as_str().map(str::to_owned));
-        let error = response
-            .events()
-            .iter()
-            .any(|e| e["error"]["message"].is_string());
+        let error = response.events().iter().any(|e| e["error"]["message"].is_string());
         (response.complete, done, finish, error)
     };
     assert_eq!(end("close-mid-stream"), (false, false, None, false));
@@ -154,22 +122,13 @@ fn streams_end_as_the_fault_says() {
     assert_eq!(end("abort"), (true, true, Some("abort".to_owned()), false));
     assert_eq!(end("error-event"), (true, true, None, true));
     assert_eq!(end("named-error-event"), (true, true, None, true));
-    assert!(
-        play("named-error-event")
-            .0
-            .text()
-            .contains("event: error\ndata: {\"error\"")
-    );
+    assert!(play("named-error-event").0.text().contains("event: error\ndata: {\"error\""));
 }
 
 #[test]
 fn one_event_is_spoilt_and_the_rest_arrives() {
     let (response, ..) = play("invalid-json:2");
-    let broken = response
-        .payloads()
-        .iter()
-        .filter(|p| serde_json::from_str::<Value>(p).is_err())
-        .count();
+    let broken = response.payloads().iter().filter(|p| serde_json::from_str::<Value>(p).is_err()).count();
     assert_eq!(broken, 2, "the spoilt one and [DONE]");
     assert_eq!(response.content().split_whitespace().count(), 6);
     let (response, ..) = play("invalid-utf8:2");
@@ -178,38 +137,19 @@ fn one_event_is_spoilt_and_the_rest_arrives() {
 
 #[test]
 fn stalls_last_until_the_client_gives_up() {
-    for (script, some) in [
-        ("stall-before-headers", false),
-        ("stall-mid-stream:2", true),
-    ] {
+    for (script, some) in [("stall-before-headers", false), ("stall-mid-stream:2", true)] {
         let sim = start(|_| {});
         let mut client = Client::connect(&sim);
-        client.send_post(
-            "/v1/chat/completions",
-            &format!("X-Sim-Script: {script}\r\n"),
-            &chat(6),
-        );
-        client
-            .stream
-            .set_read_timeout(Some(Duration::from_millis(100)))
-            .expect("timeout");
+        client.send_post("/v1/chat/completions", &format!("X-Sim-Script: {script}\r\n"), &chat(6));
+        client.stream.set_read_timeout(Some(Duration::from_millis(100))).expect("timeout");
         let mut received = Vec::new();
-        let error = client
-            .stream
-            .read_to_end(&mut received)
-            .expect_err("no end");
-        assert!(matches!(
-            error.kind(),
-            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-        ));
+        let error = client.stream.read_to_end(&mut received).expect_err("no end");
+        assert!(matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut));
         assert_eq!(!received.is_empty(), some, "{script}");
         assert!(sim.log().is_empty(), "{script}: still open");
         drop(client);
         let entry = sim.wait_for_log(1, PATIENCE).expect("noticed")[0].clone();
-        assert_eq!(
-            (entry.outcome, entry.sent_tokens),
-            (Outcome::Fault, if some { 2 } else { 0 })
-        );
+        assert_eq!((entry.outcome, entry.sent_tokens), (Outcome::Fault, if some { 2 } else { 0 }));
     }
 }
 
@@ -219,10 +159,7 @@ fn lengths_lie() {
     assert!(!long.complete && long.text().ends_with("[DONE]\n\n"));
     let (short, _, mut client, _sim) = play("content-length-short");
     assert!(short.complete && !short.text().ends_with("[DONE]\n\n"));
-    assert!(
-        client.rest().ends_with(b"[DONE]\n\n"),
-        "the rest follows unasked"
-    );
+    assert!(client.rest().ends_with(b"[DONE]\n\n"), "the rest follows unasked");
 }
 
 #[test]
@@ -230,44 +167,24 @@ fn sizes_are_as_asked() {
     let (response, ..) = play("huge-header:100000");
     assert_eq!(response.header("x-filler").map(str::len), Some(100_000));
     let (response, ..) = play("many-headers:500");
-    assert_eq!(
-        response
-            .headers
-            .iter()
-            .filter(|(name, _)| name.starts_with("x-filler-"))
-            .count(),
-        500
-    );
+    assert_eq!(response.headers.iter().filter(|(name, _)| name.starts_with("x-filler-")).count(), 500);
     let (response, ..) = play("huge-line:3000000");
     assert_eq!(response.body.len(), "data: ".len() + 3_000_000);
     assert!(!response.body.contains(&b'\n'));
     let (response, ..) = play("gzip-bomb:50000000");
-    assert!(
-        response.complete && response.body.len() < 200_000,
-        "{}",
-        response.body.len()
-    );
+    assert!(response.complete && response.body.len() < 200_000, "{}", response.body.len());
     assert_eq!(response.header("content-encoding"), Some("gzip"));
-    let unpacked = std::io::copy(
-        &mut GzDecoder::new(response.body.as_slice()),
-        &mut std::io::sink(),
-    )
-    .expect("gzip");
+    let unpacked =
+        std::io::copy(&mut GzDecoder::new(response.body.as_slice()), &mut std::io::sink()).expect("gzip");
     assert_eq!(unpacked, 50_000_000);
 }
 
 #[test]
 fn other_answers_are_as_named() {
     let (response, ..) = play("redirect:308");
-    assert_eq!(
-        (response.status, response.header("location")),
-        (308, Some("/v1/chat/completions"))
-    );
+    assert_eq!((response.status, response.header("location")), (308, Some("/v1/chat/completions")));
     let (response, ..) = play("empty-ok");
-    assert_eq!(
-        (response.status, response.body.len(), response.complete),
-        (200, 0, true)
-    );
+    assert_eq!((response.status, response.body.len(), response.complete), (200, 0, true));
     let (response, ..) = play("non-json");
     assert_eq!(response.header("content-type"), Some("text/html"));
     let (response, ..) = play("go-away");
@@ -292,11 +209,7 @@ fn answers_that_are_no_streams_are_spoilt_too() {
     let mut body = chat(6);
     body["stream"] = false.into();
     let post = |script: &str| {
-        Client::connect(&sim).post(
-            "/v1/chat/completions",
-            &format!("X-Sim-Script: {script}\r\n"),
-            &body,
-        )
+        Client::connect(&sim).post("/v1/chat/completions", &format!("X-Sim-Script: {script}\r\n"), &body)
     };
     let cut = post("close-mid-stream");
     assert!(cut.status == 200 && !cut.complete && !cut.body.is_empty());
@@ -311,15 +224,9 @@ fn answers_that_are_no_streams_are_spoilt_too() {
 
 #[test]
 fn rules_hit_the_requests_they_name() {
-    let status = Fault::Status {
-        code: 503,
-        engine: Engine::Vllm,
-    };
+    let status = Fault::Status { code: 503, engine: Engine::Vllm };
     let sim = start(|config| {
-        config.faults = vec![
-            FaultRule::at(status, [2, 4]),
-            FaultRule::at(Fault::EmptyOk, [4, 5]),
-        ];
+        config.faults = vec![FaultRule::at(status, [2, 4]), FaultRule::at(Fault::EmptyOk, [4, 5])];
     });
     let mut client = Client::connect(&sim);
     let statuses: Vec<(u16, bool)> = (0..6)
@@ -328,22 +235,8 @@ fn rules_hit_the_requests_they_name() {
             (response.status, response.body.is_empty())
         })
         .collect();
-    assert_eq!(
-        statuses,
-        [
-            (200, false),
-            (503, false),
-            (200, false),
-            (503, false),
-            (200, true),
-            (200, false)
-        ]
-    );
-    let unscripted = client.post(
-        "/v1/chat/completions",
-        "X-Sim-Script: nonsense\r\n",
-        &chat(1),
-    );
+    assert_eq!(statuses, [(200, false), (503, false), (200, false), (503, false), (200, true), (200, false)]);
+    let unscripted = client.post("/v1/chat/completions", "X-Sim-Script: nonsense\r\n", &chat(1));
     assert_eq!(unscripted.status, 400);
 }
 
@@ -358,11 +251,7 @@ fn random_faults_have_the_asked_share_and_repeat() {
         (0..500)
             .map(|n| {
                 client
-                    .post(
-                        "/v1/chat/completions",
-                        &format!("X-Request-ID: {n}\r\n"),
-                        &chat(1),
-                    )
+                    .post("/v1/chat/completions", &format!("X-Request-ID: {n}\r\n"), &chat(1))
                     .body
                     .is_empty()
             })
@@ -378,21 +267,8 @@ fn random_faults_have_the_asked_share_and_repeat() {
 fn the_header_switches_rules_off() {
     let sim = start(|config| config.faults = vec![FaultRule::every(Fault::EmptyOk)]);
     let mut client = Client::connect(&sim);
-    assert!(
-        client
-            .post("/v1/chat/completions", "", &chat(1))
-            .body
-            .is_empty()
-    );
-    assert!(
-        !client
-            .post("/v1/chat/completions", "X-Sim-Script: none\r\n", &chat(1))
-            .body
-            .is_empty()
-    );
+    assert!(client.post("/v1/chat/completions", "", &chat(1)).body.is_empty());
+    assert!(!client.post("/v1/chat/completions", "X-Sim-Script: none\r\n", &chat(1)).body.is_empty());
     let log = sim.wait_for_log(2, PATIENCE).expect("logged");
-    assert_eq!(
-        (log[1].outcome, log[1].fault.clone()),
-        (Outcome::Completed, None)
-    );
+    assert_eq!((log[1].outcome, log[1].fault.clone()), (Outcome::Completed, None));
 }

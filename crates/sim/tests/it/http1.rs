@@ -14,16 +14,10 @@ fn connections_are_kept_and_numbered() {
     let mut second = Client::connect(&sim);
     for _ in 0..3 {
         assert_eq!(first.post("/v1/chat/completions", "", &chat(2)).status, 200);
-        assert_eq!(
-            second.post("/v1/chat/completions", "", &chat(2)).status,
-            200
-        );
+        assert_eq!(second.post("/v1/chat/completions", "", &chat(2)).status, 200);
     }
     let log = sim.wait_for_log(6, PATIENCE).expect("logged");
-    let mut seen: Vec<(u64, u64)> = log
-        .iter()
-        .map(|e| (e.connection, e.nth_on_connection))
-        .collect();
+    let mut seen: Vec<(u64, u64)> = log.iter().map(|e| (e.connection, e.nth_on_connection)).collect();
     seen.sort_unstable();
     assert_eq!(seen, [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]);
     assert_eq!(sim.counters().connections, 2);
@@ -34,18 +28,11 @@ fn pipelined_requests_are_answered_in_order() {
     let sim = start(|_| {});
     let mut client = Client::connect(&sim);
     for n in 1..=3 {
-        client.send_post(
-            "/v1/chat/completions",
-            &format!("X-Request-ID: p{n}\r\n"),
-            &chat(n),
-        );
+        client.send_post("/v1/chat/completions", &format!("X-Request-ID: p{n}\r\n"), &chat(n));
     }
     for n in 1..=3 {
         let response = client.response();
-        assert_eq!(
-            response.header("x-request-id"),
-            Some(format!("p{n}").as_str())
-        );
+        assert_eq!(response.header("x-request-id"), Some(format!("p{n}").as_str()));
         assert_eq!(response.content().split_whitespace().count(), n);
     }
 }
@@ -55,10 +42,8 @@ fn a_request_may_arrive_byte_by_byte_or_chunked() {
     let sim = start(|config| config.log.bodies = true);
     let mut client = Client::connect(&sim);
     let body = chat(2).to_string();
-    let request = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let request =
+        format!("POST /v1/chat/completions HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     for byte in request.as_bytes() {
         client.send(&[*byte]);
     }
@@ -101,26 +86,13 @@ fn a_client_may_wait_for_100_and_sees_103() {
 fn connections_end_when_they_should() {
     let sim = start(|config| config.connections.max_requests = Some(2));
     let mut client = Client::connect(&sim);
-    assert_eq!(
-        client
-            .post("/v1/chat/completions", "", &chat(1))
-            .header("connection"),
-        None
-    );
-    assert_eq!(
-        client
-            .post("/v1/chat/completions", "", &chat(1))
-            .header("connection"),
-        Some("close")
-    );
+    assert_eq!(client.post("/v1/chat/completions", "", &chat(1)).header("connection"), None);
+    assert_eq!(client.post("/v1/chat/completions", "", &chat(1)).header("connection"), Some("close"));
     assert_eq!(client.rest(), b"");
 
     let mut client = Client::connect(&sim);
     let response = client.post("/v1/chat/completions", "Connection: close\r\n", &chat(1));
-    assert_eq!(
-        (response.header("connection"), client.rest().len()),
-        (Some("close"), 0)
-    );
+    assert_eq!((response.header("connection"), client.rest().len()), (Some("close"), 0));
 
     let sim = start(|config| config.connections.silent_close_after_stream = true);
     let mut client = Client::connect(&sim);
@@ -131,10 +103,7 @@ fn connections_end_when_they_should() {
 
     let sim = start(|config| config.connections.idle_timeout_ms = Some(20));
     let mut client = Client::connect(&sim);
-    assert_eq!(
-        client.post("/v1/chat/completions", "", &chat(1)).status,
-        200
-    );
+    assert_eq!(client.post("/v1/chat/completions", "", &chat(1)).status, 200);
     assert_eq!(client.rest(), b"", "an idle connection is closed");
 }
 
@@ -147,27 +116,12 @@ fn bad_requests_are_refused_and_logged() {
     });
     let mut client = Client::connect(&sim);
     let key = "Authorization: Bearer secret\r\n";
-    assert_eq!(
-        client.post("/v1/chat/completions", "", &chat(1)).status,
-        401
-    );
-    assert_eq!(
-        client.post("/v1/chat/completions", key, &chat(1)).status,
-        404,
-        "model `m` is not served"
-    );
+    assert_eq!(client.post("/v1/chat/completions", "", &chat(1)).status, 401);
+    assert_eq!(client.post("/v1/chat/completions", key, &chat(1)).status, 404, "model `m` is not served");
     let mut served = chat(1);
     served["model"] = "sim-model".into();
-    assert_eq!(
-        client.post("/v1/chat/completions", key, &served).status,
-        200
-    );
-    assert_eq!(
-        client
-            .post("/v1/chat/completions", "x-api-key: secret\r\n", &served)
-            .status,
-        200
-    );
+    assert_eq!(client.post("/v1/chat/completions", key, &served).status, 200);
+    assert_eq!(client.post("/v1/chat/completions", "x-api-key: secret\r\n", &served).status, 200);
     served["max_completion_tokens"] = "many".into();
     let response = client.post("/v1/chat/completions", key, &served);
     assert!(response.status == 400 && response.json()["error"]["message"].is_string());
@@ -200,37 +154,23 @@ fn a_client_that_leaves_is_noticed_in_the_middle_of_a_stream() {
     client.send_post("/v1/chat/completions", "", &chat(5));
     std::thread::sleep(Duration::from_millis(30));
     drop(client);
-    let entry = &sim
-        .wait_for_log(1, PATIENCE)
-        .expect("noticed long before the next token")[0];
-    assert_eq!(
-        (entry.outcome, entry.sent_tokens),
-        (Outcome::ClientDisconnected, 1)
-    );
+    let entry = &sim.wait_for_log(1, PATIENCE).expect("noticed long before the next token")[0];
+    assert_eq!((entry.outcome, entry.sent_tokens), (Outcome::ClientDisconnected, 1));
     assert_eq!(sim.counters().client_disconnected, 1);
 }
 
 #[test]
 fn half_closed_clients_are_answered_when_allowed() {
-    for (allowed, outcome) in [
-        (true, Outcome::Completed),
-        (false, Outcome::ClientDisconnected),
-    ] {
+    for (allowed, outcome) in [(true, Outcome::Completed), (false, Outcome::ClientDisconnected)] {
         let sim = start(|config| {
             config.connections.allow_half_close = allowed;
             config.timing.itl_ms = Distribution::constant(20.0);
         });
         let mut client = Client::connect(&sim);
         client.send_post("/v1/chat/completions", "", &chat(3));
-        client
-            .stream
-            .shutdown(std::net::Shutdown::Write)
-            .expect("shutdown");
+        client.stream.shutdown(std::net::Shutdown::Write).expect("shutdown");
         assert_eq!(client.response().complete, allowed);
-        assert_eq!(
-            sim.wait_for_log(1, PATIENCE).expect("logged")[0].outcome,
-            outcome
-        );
+        assert_eq!(sim.wait_for_log(1, PATIENCE).expect("logged")[0].outcome, outcome);
     }
 }
 
@@ -248,10 +188,7 @@ fn a_slow_reader_gets_everything() {
     assert!(response.complete);
     assert_eq!(response.content().split_whitespace().count(), 800_000);
     let entry = &sim.wait_for_log(1, PATIENCE).expect("logged")[0];
-    assert_eq!(
-        (entry.sent_tokens, entry.outcome),
-        (800_000, Outcome::Completed)
-    );
+    assert_eq!((entry.sent_tokens, entry.outcome), (800_000, Outcome::Completed));
 }
 
 #[test]
@@ -267,11 +204,7 @@ fn stopping_cuts_streams_and_logs_them() {
     assert!(!client.response().complete);
     let again = start(|config| config.bind = addr);
     let mut client = Client::connect(&again);
-    assert_eq!(
-        client.post("/v1/chat/completions", "", &chat(1)).status,
-        200,
-        "the port is free again"
-    );
+    assert_eq!(client.post("/v1/chat/completions", "", &chat(1)).status, 200, "the port is free again");
 }
 
 #[test]
@@ -284,38 +217,22 @@ fn the_log_file_has_every_request() {
     });
     let mut client = Client::connect(&sim);
     for n in 0..20 {
-        client.post(
-            "/v1/chat/completions",
-            &format!("X-Request-ID: r{n}\r\n"),
-            &chat(2),
-        );
+        client.post("/v1/chat/completions", &format!("X-Request-ID: r{n}\r\n"), &chat(2));
     }
     sim.wait_for_log(20, PATIENCE).expect("logged");
     let served = sim.stop().expect("stopped");
     assert_eq!(
-        (
-            served.requests.len(),
-            served.counters.forgotten,
-            served.counters.log_lines_lost
-        ),
+        (served.requests.len(), served.counters.forgotten, served.counters.log_lines_lost),
         (5, 15, 0)
     );
     let lines = tokmeter_sim::read_log_file(&path).expect("readable");
     assert_eq!(lines.len(), 20);
-    assert!(
-        lines
-            .iter()
-            .enumerate()
-            .all(|(n, line)| line.x_request_id == Some(format!("r{n}")))
-    );
+    assert!(lines.iter().enumerate().all(|(n, line)| line.x_request_id == Some(format!("r{n}"))));
     assert_eq!(
         lines[15..].iter().collect::<Vec<_>>(),
         served.requests.iter().map(|r| &**r).collect::<Vec<_>>()
     );
-    let mut file = std::fs::OpenOptions::new()
-        .append(true)
-        .open(&path)
-        .expect("open");
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("open");
     file.write_all(b"{\"ordinal\":1,\n").expect("written");
     assert!(tokmeter_sim::read_log_file(&path).is_err());
 }

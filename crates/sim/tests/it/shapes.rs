@@ -31,11 +31,7 @@ fn whole(mut body: Value) -> Value {
 fn chat_reasoning_text_and_tool_call_agree_streamed_and_whole() {
     let streamed = post(mixed, "/v1/chat/completions", &chat(12));
     let delta = |field: &str| -> String {
-        streamed
-            .events()
-            .iter()
-            .filter_map(|e| e["choices"][0]["delta"][field].as_str())
-            .collect()
+        streamed.events().iter().filter_map(|e| e["choices"][0]["delta"][field].as_str()).collect()
     };
     let arguments: String = streamed
         .events()
@@ -44,18 +40,10 @@ fn chat_reasoning_text_and_tool_call_agree_streamed_and_whole() {
         .collect();
     let parsed: Value = serde_json::from_str(&arguments).expect("arguments are JSON");
     assert_eq!(words(parsed["query"].as_str().expect("text")), 4);
-    assert_eq!(
-        (words(&delta("reasoning_content")), words(&delta("content"))),
-        (3, 5)
-    );
+    assert_eq!((words(&delta("reasoning_content")), words(&delta("content"))), (3, 5));
     let usage = streamed.events().last().expect("events")["usage"].clone();
     assert_eq!(usage["completion_tokens_details"]["reasoning_tokens"], 3);
-    assert!(
-        streamed
-            .events()
-            .iter()
-            .any(|e| e["choices"][0]["finish_reason"] == "tool_calls")
-    );
+    assert!(streamed.events().iter().any(|e| e["choices"][0]["finish_reason"] == "tool_calls"));
 
     let json = post(mixed, "/v1/chat/completions", &whole(chat(12))).json();
     let message = &json["choices"][0]["message"];
@@ -69,22 +57,12 @@ fn chat_reasoning_text_and_tool_call_agree_streamed_and_whole() {
 fn completions_stream_and_body_agree() {
     let body = json!({"model": "m", "prompt": "a b", "max_tokens": 6, "stream": true, "stream_options": {"include_usage": true}});
     let streamed = post(|_| {}, "/v1/completions", &body);
-    let text: String = streamed
-        .events()
-        .iter()
-        .filter_map(|e| e["choices"][0]["text"].as_str())
-        .collect();
+    let text: String = streamed.events().iter().filter_map(|e| e["choices"][0]["text"].as_str()).collect();
     assert_eq!(words(&text), 6);
-    assert_eq!(
-        streamed.payloads().last().map(String::as_str),
-        Some("[DONE]")
-    );
+    assert_eq!(streamed.payloads().last().map(String::as_str), Some("[DONE]"));
     let json = post(|_| {}, "/v1/completions", &whole(body)).json();
     assert_eq!(json["choices"][0]["text"], text);
-    assert_eq!(
-        json["usage"],
-        streamed.events().last().expect("events")["usage"]
-    );
+    assert_eq!(json["usage"], streamed.events().last().expect("events")["usage"]);
 }
 
 #[test]
@@ -119,54 +97,24 @@ fn messages_blocks_open_and_close_and_agree_with_the_body() {
     let streamed = post(mixed, "/v1/messages", &body);
     let events = streamed.events();
     let types: Vec<&str> = events.iter().filter_map(|e| e["type"].as_str()).collect();
-    assert_eq!(
-        types
-            .iter()
-            .filter(|t| **t == "content_block_start")
-            .count(),
-        3
-    );
-    assert_eq!(
-        types.iter().filter(|t| **t == "content_block_stop").count(),
-        3
-    );
-    assert_eq!(
-        (types[0], types.last()),
-        ("message_start", Some(&"message_stop"))
-    );
-    let text: String = events
-        .iter()
-        .filter_map(|e| e["delta"]["text"].as_str())
-        .collect();
-    let input: String = events
-        .iter()
-        .filter_map(|e| e["delta"]["partial_json"].as_str())
-        .collect();
+    assert_eq!(types.iter().filter(|t| **t == "content_block_start").count(), 3);
+    assert_eq!(types.iter().filter(|t| **t == "content_block_stop").count(), 3);
+    assert_eq!((types[0], types.last()), ("message_start", Some(&"message_stop")));
+    let text: String = events.iter().filter_map(|e| e["delta"]["text"].as_str()).collect();
+    let input: String = events.iter().filter_map(|e| e["delta"]["partial_json"].as_str()).collect();
     let json = post(mixed, "/v1/messages", &whole(body)).json();
     assert_eq!(json["content"][1]["text"], text);
-    assert_eq!(
-        json["content"][2]["input"],
-        serde_json::from_str::<Value>(&input).expect("JSON")
-    );
+    assert_eq!(json["content"][2]["input"], serde_json::from_str::<Value>(&input).expect("JSON"));
     assert_eq!(json["usage"]["output_tokens"], 12);
     assert_eq!(json["usage"]["input_tokens"], 3);
 }
 
 #[test]
 fn embeddings_and_rankings_have_one_entry_per_input() {
-    let json = post(
-        |_| {},
-        "/v1/embeddings",
-        &json!({"model": "m", "input": ["a b", "c"]}),
-    )
-    .json();
+    let json = post(|_| {}, "/v1/embeddings", &json!({"model": "m", "input": ["a b", "c"]})).json();
     assert_eq!(json["data"].as_array().map(Vec::len), Some(2));
-    let vector: Vec<f64> = json["data"][1]["embedding"]
-        .as_array()
-        .expect("vector")
-        .iter()
-        .filter_map(Value::as_f64)
-        .collect();
+    let vector: Vec<f64> =
+        json["data"][1]["embedding"].as_array().expect("vector").iter().filter_map(Value::as_f64).collect();
     assert_eq!(vector.len(), 8);
     assert!((vector.iter().map(|v| v * v).sum::<f64>() - 1.0).abs() < 1e-4);
     assert_eq!(json["usage"]["prompt_tokens"], 3);
@@ -179,13 +127,9 @@ fn embeddings_and_rankings_have_one_entry_per_input() {
             .iter()
             .filter_map(|r| r["relevance_score"].as_f64())
             .collect();
-        assert!(
-            scores.len() == 3 && scores.is_sorted_by(|a, b| a >= b),
-            "{scores:?}"
-        );
+        assert!(scores.len() == 3 && scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
     }
-    let passages =
-        json!({"model": "m", "query": {"text": "q"}, "passages": [{"text": "a"}, {"text": "b"}]});
+    let passages = json!({"model": "m", "query": {"text": "q"}, "passages": [{"text": "a"}, {"text": "b"}]});
     let json = post(|_| {}, "/v1/ranking", &passages).json();
     assert_eq!(json["rankings"].as_array().map(Vec::len), Some(2));
 }
@@ -193,16 +137,8 @@ fn embeddings_and_rankings_have_one_entry_per_input() {
 #[test]
 fn usage_is_reported_as_configured() {
     let usages = |report, body: &Value| {
-        let response = post(
-            |config| config.output.usage = report,
-            "/v1/chat/completions",
-            body,
-        );
-        response
-            .events()
-            .iter()
-            .filter(|e| e["usage"].is_object())
-            .count()
+        let response = post(|config| config.output.usage = report, "/v1/chat/completions", body);
+        response.events().iter().filter(|e| e["usage"].is_object()).count()
     };
     let mut unasked = chat(3);
     unasked["stream_options"] = Value::Null;
@@ -214,11 +150,8 @@ fn usage_is_reported_as_configured() {
     let mut continuous = chat(3);
     continuous["stream_options"]["continuous_usage_stats"] = true.into();
     let response = post(|_| {}, "/v1/chat/completions", &continuous);
-    let counts: Vec<u64> = response
-        .events()
-        .iter()
-        .filter_map(|e| e["usage"]["completion_tokens"].as_u64())
-        .collect();
+    let counts: Vec<u64> =
+        response.events().iter().filter_map(|e| e["usage"]["completion_tokens"].as_u64()).collect();
     assert_eq!(counts, [0, 1, 2, 3, 3, 3]);
 }
 
@@ -247,11 +180,8 @@ fn the_number_of_tokens_follows_request_configuration_or_neither() {
 
 #[test]
 fn the_finish_reason_can_come_with_the_last_token() {
-    let response = post(
-        |config| config.output.finish_with_last_token = true,
-        "/v1/chat/completions",
-        &chat(3),
-    );
+    let response =
+        post(|config| config.output.finish_with_last_token = true, "/v1/chat/completions", &chat(3));
     let events = response.events();
     assert_eq!(events.len(), 1 + 3 + 1);
     assert_eq!(events[3]["choices"][0]["finish_reason"], "length");
@@ -263,24 +193,15 @@ fn models_health_and_the_rest_answer() {
     let sim = start(|config| config.models = vec!["one".to_owned(), "two \"quoted\"".to_owned()]);
     let mut client = Client::connect(&sim);
     assert_eq!(client.get("/health").status, 200);
-    assert_eq!(
-        client.get("/v1/models?limit=2").json()["data"][1]["id"],
-        "two \"quoted\""
-    );
+    assert_eq!(client.get("/v1/models?limit=2").json()["data"][1]["id"], "two \"quoted\"");
     assert_eq!(client.get("/nowhere").status, 404);
     assert_eq!(client.post("/v1/nope", "", &json!({})).status, 404);
     assert_eq!(client.get("/v1/chat/completions").status, 404);
     let mut unnamed = chat(1);
     unnamed["model"] = Value::Null;
-    assert_eq!(
-        client.post("/v1/chat/completions", "", &unnamed).events()[0]["model"],
-        "one"
-    );
+    assert_eq!(client.post("/v1/chat/completions", "", &unnamed).events()[0]["model"], "one");
     assert!(
-        sim.wait_for_log(1, crate::client::PATIENCE)
-            .expect("logged")
-            .len()
-            == 1,
+        sim.wait_for_log(1, crate::client::PATIENCE).expect("logged").len() == 1,
         "only inference is logged"
     );
 }
