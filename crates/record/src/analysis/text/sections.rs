@@ -138,7 +138,7 @@ impl Section {
     }
 
     pub(super) fn write(self, report: &Report, out: &mut dyn Write) -> fmt::Result {
-        title(out, self.title(), self == Section::Overview)?;
+        title(out, self.title())?;
         match self {
             Section::Overview => overview(report, out),
             Section::Phases => phases(report, out),
