@@ -5,17 +5,18 @@ from pathlib import Path
 
 from crlf_server import WORDS
 from run_files import Run, read_jsonl
-from tally import Tally
+from tally import Tally, run
 
 
 def text_of(raw):
     """The answer put together from the raw events."""
     text = ""
     for response in raw["responses"]:
-        for packet in response["packets"]:
-            if packet["name"] == "data" and packet["value"] != "[DONE]":
-                for choice in json.loads(packet["value"])["choices"]:
-                    text += choice["delta"].get("content") or ""
+        # the standard joins the data lines of one event with a line feed; AIPerf keeps them apart
+        data = "\n".join(packet["value"] for packet in response["packets"] if packet["name"] == "data")
+        if data and data != "[DONE]":
+            for choice in json.loads(data)["choices"]:
+                text += choice["delta"].get("content") or ""
     return text
 
 
@@ -35,4 +36,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from run_files import Run, read_jsonl
-from tally import Tally
+from tally import Tally, run
 
 
 def total(metrics, name, statistic, **labels):
@@ -54,4 +54,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,7 +8,7 @@ import time
 import warnings
 from pathlib import Path
 
-from tally import Tally
+from tally import Tally, run
 
 
 def load_models():
@@ -128,4 +128,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

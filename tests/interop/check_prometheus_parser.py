@@ -17,7 +17,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as classic_families
 
 from exposition_pages import classic_page, openmetrics_page
-from tally import Tally
+from tally import Tally, run
 
 ROOT = Path(__file__).parent.parent.parent
 TOKMETER = os.environ.get("TOKMETER", str(ROOT / "target/release/tokmeter"))
@@ -103,4 +103,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -9,7 +9,7 @@ from pathlib import Path
 from jsonschema import Draft202012Validator
 
 from run_files import metric_blocks
-from tally import Tally
+from tally import Tally, run
 
 SCHEMAS = Path(__file__).parent.parent / "fixtures" / "schemas"
 
@@ -93,4 +93,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

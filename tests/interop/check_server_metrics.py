@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet
 
 from run_files import csv_blocks, read_jsonl
-from tally import Tally, relative_difference
+from tally import Tally, relative_difference, run
 
 FIXED_BEFORE = [("endpoint_url", "string"), ("metric_name", "string"), ("metric_type", "string"), ("unit", "string"),
                 ("description", "string"), ("timestamp_ns", "int64")]
@@ -104,8 +104,7 @@ def gauge_fault(stats, values):
     return f"statistics {stats} follow from no selection of {values[:12]}"
 
 
-def check_parquet_against_json(tally, path, data, boundary_scrape):
-    series = parquet_series(path)
+def check_parquet_against_json(tally, series, data, boundary_scrape):
     faults, compared = [], defaultdict(int)
     for key, kind, summary in json_series(data):
         rows = series.pop(key, None)
@@ -126,9 +125,11 @@ def check_parquet_against_json(tally, path, data, boundary_scrape):
             buckets = {row["bucket_le"]: row["bucket_count"] for row in final}
             if any(row["value"] is not None for row in rows):
                 faults.append(f"{key} has a value")
-            if not close(last["count"], stats["count"]) or not close(last["sum"], stats.get("sum", 0.0)):
+            grown = {name: last[name] - (rows[0][name] if boundary_scrape else 0) for name in ("count", "sum")}
+            same = close(last["count"], stats["count"]) and close(last["sum"], stats.get("sum", 0.0))
+            if not same and not (close(grown["count"], stats["count"]) and close(grown["sum"], stats.get("sum", 0.0))):
                 faults.append(f"{key} ends at {last['count']} / {last['sum']}, JSON has {stats}")
-            if "buckets" in summary and buckets != summary["buckets"]:
+            if "buckets" in summary and same and buckets != summary["buckets"]:
                 faults.append(f"{key} ends with buckets {buckets}, JSON has {summary['buckets']}")
             if buckets.get("+Inf") != last["count"]:
                 faults.append(f"{key}: +Inf holds {buckets.get('+Inf')} of {last['count']}")
@@ -142,9 +143,11 @@ def check_parquet_against_json(tally, path, data, boundary_scrape):
     tally.faults("parquet: last rows equal JSON", faults, ", ".join(f"{n} {kind}" for kind, n in sorted(compared.items())))
 
 
-def check_json(tally, data):
-    """What must hold between the numbers of one series."""
-    faults, spans = [], defaultdict(list)
+def check_json(tally, data, parquet):
+    """What must hold between the numbers of one series. Rates of one endpoint are over one and the same time; only a
+    series that appeared in the middle may count from its own first scrape."""
+    faults, spans = [], defaultdict(dict)
+    own = {key: (rows[-1]["timestamp_ns"] - rows[0]["timestamp_ns"]) / 1e9 for key, rows in parquet.items()}
     for key, kind, series in json_series(data):
         stats = series["stats"]
         pieces = series.get("timeslices", [])
@@ -153,7 +156,7 @@ def check_json(tally, data):
             if stats["total"] < 0:
                 faults.append(f"{key} has a negative total")
             if stats["rate"] > 0:
-                spans[key[0]].append(stats["total"] / stats["rate"])
+                spans[key[0]][key] = stats["total"] / stats["rate"]
             rates = [piece["rate"] for piece in pieces if piece.get("is_complete", True)]
             for piece, length in zip(pieces, seconds):
                 if not close(piece["rate"] * length, piece["total"]):
@@ -165,7 +168,7 @@ def check_json(tally, data):
         elif kind == "histogram":
             if stats["count"] == 0:
                 continue
-            spans[key[0]].append(stats["count"] / stats["count_rate"])
+            spans[key[0]][key] = stats["count"] / stats["count_rate"]
             if not close(stats["avg"], stats["sum"] / stats["count"]):
                 faults.append(f"{key}: avg is not sum / count")
             estimates = [stats[f"p{p}_estimate"] for p in PERCENTILES if f"p{p}_estimate" in stats]
@@ -181,9 +184,10 @@ def check_json(tally, data):
                 faults.append(f"{key}: {ordered} is out of order")
             if pieces and (min(p["min"] for p in pieces) < stats["min"] or max(p["max"] for p in pieces) > stats["max"]):
                 faults.append(f"{key}: a slice leaves the range of the whole")
-    for endpoint, lengths in spans.items():
-        if not all(close(length, lengths[0]) for length in lengths):
-            faults.append(f"{endpoint}: rates are over different times, {min(lengths)} to {max(lengths)} s")
+    for lengths in spans.values():
+        whole = float(np.median(list(lengths.values())))
+        faults += [f"{key}: a rate over {length} s, not {whole} s as the others" for key, length in lengths.items()
+                   if not close(length, whole) and not close(length, own.get(key, whole))]
     tally.faults("JSON: statistics agree with each other", faults, f"{sum(1 for _ in json_series(data))} series")
 
 
@@ -209,7 +213,8 @@ def check_csv(tally, path, data):
         names = [name for name in STATISTICS[kind] if name in header]
         end = "Description"
         label_columns = header[4 + len(names):header.index(end)]
-        if header[:4] != ["Endpoint", "Type", "Metric", "Unit"] or label_columns != sorted(label_columns):
+        wanted = {name for _, _, labels, _ in expected[kind] for name in labels}
+        if header[:4] != ["Endpoint", "Type", "Metric", "Unit"] or sorted(label_columns) != sorted(wanted):
             faults.append(f"{kind}: header is {header}")
         if len(rows) != len(expected[kind]):
             faults.append(f"{kind}: {len(rows)} rows for {len(expected[kind])} series")
@@ -284,14 +289,15 @@ def main():
     files = {kind: options.directory / f"{stem}.{kind}" for kind in ("json", "csv", "parquet", "jsonl")}
     tally = Tally()
     data = json.loads(files["json"].read_text(encoding="utf-8"))
-    check_json(tally, data)
+    series = parquet_series(files["parquet"])
+    check_json(tally, data, series)
     check_csv(tally, files["csv"], data)
     check_layout(tally, files["parquet"], data)
-    check_parquet_against_json(tally, files["parquet"], data, options.boundary_scrape)
+    check_parquet_against_json(tally, series, data, options.boundary_scrape)
     if files["jsonl"].exists():
         check_raw_scrapes(tally, files["jsonl"], data)
     tally.close()
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tally import Tally
+from tally import Tally, run
 
 GUIDE = Path(__file__).parent.parent / "fixtures" / "server-metrics-guide.txt"
 SERVER_FILES = ("server_metrics_export.json", "server_metrics_export.csv", "server_metrics_export.parquet")
@@ -34,7 +34,7 @@ def snippets():
             for name, text in zip(parts[1::2], parts[2::2])}
 
 
-def run(command, folder, stdin=None):
+def execute(command, folder, stdin=None):
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "MPLBACKEND": "Agg"}
     return subprocess.run(command, cwd=folder, env=environment, input=stdin, text=True, capture_output=True, timeout=120)
 
@@ -60,17 +60,17 @@ def main():
             csv.write_text("".join(line for line in lines if not line.startswith("#")), encoding="utf-8")
 
         for line in code["jq"]:
-            done = run(["bash", "-c", line], folder)
+            done = execute(["bash", "-c", line], folder)
             text = done.stdout.strip()
             tally.check("guide: jq", re.fullmatch(r"[0-9.e-]+", text) is not None, f"{text or done.stderr.strip()}")
         for name, ending in (("csv", AFTER_CSV), ("plot", "print(len(df), 'rows')\n"), ("ci", "print(latency['p99_estimate'])\n")):
-            done = run([sys.executable, "-"], folder, "\n".join(code[name]) + "\n" + ending)
+            done = execute([sys.executable, "-"], folder, "\n".join(code[name]) + "\n" + ending)
             tally.check(f"guide: python, {name}", done.returncode == 0,
                         done.stdout.strip() if done.returncode == 0 else done.stderr.strip().splitlines()[-1])
         for line in code["duckdb"]:
             if not line or line.startswith("#"):
                 continue
-            done = run(["bash", "-c", line], folder)
+            done = execute(["bash", "-c", line], folder)
             rows = done.stdout.strip().splitlines()
             empty = any("0 rows" == part.strip("│ ") for part in rows)
             tally.check(f"guide: {line[:60]}...", done.returncode == 0 and rows and not empty,
@@ -79,4 +79,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

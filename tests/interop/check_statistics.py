@@ -14,7 +14,7 @@ import recompute
 import sweepline
 from check_records import check_records
 from run_files import Run, csv_blocks, metric_blocks
-from tally import Tally, relative_difference
+from tally import Tally, relative_difference, run
 
 HEADERS = json.loads((Path(__file__).parent / "metric_headers.json").read_text())
 CSV_STATISTICS = ("avg", "min", "max", "sum", "p1", "p5", "p10", "p25", "p50", "p75", "p90", "p95", "p99", "std")
@@ -232,4 +232,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 from run_files import Run, read_jsonl
-from tally import Tally, relative_difference
+from tally import Tally, relative_difference, run
 
 
 def main():
@@ -56,4 +56,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from run_files import read_jsonl
-from tally import Tally
+from tally import Tally, run
 
 
 def token_instants(entry, tokens_per_event):
@@ -124,4 +124,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -42,8 +42,8 @@ profile() {
   shift 2
   check "nginx $name: profile ends well" "$TOKMETER" profile --model sim-model --url "https://localhost:$port" --endpoint-type chat \
     --streaming --request-count 20 --isl 16 --osl 6 --ui none --no-server-metrics --export-http-trace --cacert "$chain/root.pem" \
-    --output-artifact-dir "$scratch/$name" "$@"
-  "$python" "$here/check_tls.py" "$scratch/$name" "$scratch/access.jsonl" "$name" || failed=1
+    --output-artifact-dir "$scratch/$name" "$@" || return
+  also "$python" "$here/check_tls.py" "$scratch/$name" "$scratch/access.jsonl" "$name"
 }
 profile tls1.2 "$tls12" --concurrency 1
 profile tls1.3 "$tls13" --concurrency 1

@@ -1,6 +1,8 @@
 """One line per check, as every script of this folder prints them: `PASS name: detail` or `FAIL name: detail`."""
 import math
 import sys
+import traceback
+from pathlib import Path
 
 
 class Tally:
@@ -38,3 +40,14 @@ def relative_difference(a, b, floor=1e-9):
         return math.inf
     size = max(abs(a), abs(b))
     return 0.0 if size < floor else abs(a - b) / size
+
+
+def run(main):
+    """Run the script; what it did not expect is a failure in one line like any other."""
+    try:
+        main()
+    except Exception as error:  # a check that stumbles must not look like one that was not made
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        text = " ".join(str(error).split())[:300]
+        print(f"FAIL {Path(sys.argv[0]).name}: {type(error).__name__}: {text} ({Path(place.filename).name}:{place.lineno})")
+        sys.exit(1)

@@ -10,7 +10,15 @@ started=()
 pass() { echo "PASS $1"; }
 fail() { echo "FAIL $1"; failed=1; }
 # check NAME COMMAND...: the check holds when the command succeeds
-check() { local name=$1; shift; if "$@" >"$scratch/check.out" 2>&1; then pass "$name"; else fail "$name: $(tail -n 3 "$scratch/check.out" | tr '\n' ' ')"; fi; }
+check() {
+  local name=$1
+  shift
+  "$@" >"$scratch/check.out" 2>&1 && { pass "$name"; return 0; }
+  fail "$name: $(tail -n 3 "$scratch/check.out" | tr '\n' ' ')"
+  return 1
+}
+# also COMMAND...: a script that prints its own verdicts
+also() { "$@" || failed=1; }
 # same NAME GOT WANTED
 same() { if [ "$2" = "$3" ]; then pass "$1: $2"; else fail "$1: got '$2', wanted '$3'"; fi; }
 # start COMMAND...: in the background, ended with the script; its process id is in $!

@@ -16,9 +16,10 @@ use tokmeter_record::{ClockAnchor, Metadata, MonoNs, RequestRecord};
 use uuid::Uuid;
 
 use crate::dataset::Session;
-use crate::endpoint::{Decoder, ExchangeView, Message};
+use crate::endpoint::{Decoder, ExchangeView, Message, Reply};
 use crate::plan::PhaseIdentity;
 use crate::request::RequestBuilder;
+pub(crate) use outcome::headers as shown_headers;
 pub(crate) use tokens::TokenCounting;
 pub use tokens::TokenSource;
 
@@ -99,30 +100,24 @@ pub(crate) struct DecoderParts {
 
 /// Runs until all shards are gone.
 pub(crate) fn run(parts: DecoderParts) {
-    let keep_text = parts.options.outputs || parts.tokens.needs_text();
-    let mut decoder = parts.requests.decoder(keep_text);
+    let keeps_text = parts.requests.decoder(true);
+    let counts_only = parts.requests.decoder(false);
+    let always_text = parts.options.outputs || parts.tokens.needs_text();
     let processor_id = format!("record_processor_{:08x}", parts.index);
     while let Ok(finished) = parts.exchanges.recv() {
-        let collected = decode(&parts, &mut decoder, &processor_id, finished);
+        let decoder = if always_text || finished.reply_to.is_some() { &keeps_text } else { &counts_only };
+        let collected = decode(&parts, decoder, &processor_id, finished);
         if parts.collector.send(collected).is_err() {
             return;
         }
     }
 }
 
-fn decode(parts: &DecoderParts, decoder: &mut Decoder, processor_id: &str, mut finished: Finished) -> Collected {
+fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finished: Finished) -> Collected {
     let exchange = &finished.exchange;
-    let reply = match (&exchange.head, &exchange.error) {
-        (Some(head), None) => {
-            decoder.keep_text(finished.reply_to.is_some());
-            decoder.decode(&ExchangeView {
-                status: head.status.as_u16(),
-                headers: &head.headers,
-                body: &exchange.body,
-                streaming: parts.options.streaming,
-            })
-        }
-        _ => Default::default(),
+    let reply = match (&exchange.error, ExchangeView::of(exchange, parts.options.streaming)) {
+        (None, Some(view)) => decoder.decode(&view),
+        _ => Reply::default(),
     };
     let error = outcome::error(exchange, &reply);
     if let Some(reply_to) = finished.reply_to.take() {
@@ -147,7 +142,7 @@ fn decode(parts: &DecoderParts, decoder: &mut Decoder, processor_id: &str, mut f
 
     let notes = Notes {
         token_source: counts.source,
-        done_without_finish: error.is_none() && reply.done_marker && reply.finish_reason.is_none(),
+        done_without_finish: error.is_none() && reply.ended_by_marker_only(),
         events: reply.events,
         coalesced_events: reply.coalesced_events,
         retried: !exchange.trace.attempts.is_empty(),

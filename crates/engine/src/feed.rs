@@ -3,7 +3,7 @@
 //! Building a prompt and its JSON costs tens of microseconds; on a shard that would be lateness for every
 //! stream it serves. A feeder thread works ahead into bounded queues.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tokmeter_record::MonoNs;
 
 use crate::dataset::Session;
+use crate::endpoint::BodyError;
 
 /// One session to run.
 #[derive(Clone, Debug)]
@@ -72,17 +73,41 @@ pub enum Dealing {
 pub struct Feeder {
     /// One feed for each shard.
     pub feeds: Vec<Feed>,
+    /// How the feeder did.
+    pub report: FeederReport,
+}
+
+/// How a feeder did; complete once its phase is over.
+#[derive(Clone, Debug, Default)]
+pub struct FeederReport {
     starved: Arc<AtomicU64>,
+    error: Arc<OnceLock<BodyError>>,
+}
+
+impl FeederReport {
+    /// How often a shard asked and found nothing ready: time the client, not the server, cost.
+    pub fn starved(&self) -> u64 {
+        self.starved.load(Ordering::Relaxed)
+    }
+
+    /// The session that could not be turned into a body: it ended the feed.
+    pub fn error(&self) -> Option<&BodyError> {
+        self.error.get()
+    }
 }
 
 impl Feeder {
-    /// Starts the thread. It ends with the iterator, or when every shard has dropped its feed.
+    /// Starts the thread. It ends with the iterator, at its first error, or when every shard has dropped its
+    /// feed.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
     pub fn start(
         shards: usize,
         dealing: Dealing,
-        jobs: impl Iterator<Item = Job> + Send + 'static,
+        jobs: impl Iterator<Item = Result<Job, BodyError>> + Send + 'static,
     ) -> std::io::Result<Feeder> {
-        let starved = Arc::new(AtomicU64::new(0));
+        let report = FeederReport::default();
         let (senders, receivers): (Vec<_>, Vec<_>) = match dealing {
             Dealing::Shared => {
                 let (sender, receiver) = bounded(AHEAD * shards);
@@ -90,23 +115,27 @@ impl Feeder {
             }
             Dealing::RoundRobin => (0..shards).map(|_| bounded(AHEAD)).unzip(),
         };
-        std::thread::Builder::new().name("feeder".into()).spawn(move || deal(jobs, &senders))?;
-        let feeds =
-            receivers.into_iter().map(|jobs| Feed { jobs, starved: starved.clone() }).collect();
-        Ok(Feeder { feeds, starved })
-    }
-
-    /// How often a shard asked and found nothing ready: time the client, not the server, cost.
-    pub fn starved(&self) -> Arc<AtomicU64> {
-        self.starved.clone()
+        let error = report.error.clone();
+        std::thread::Builder::new().name("feeder".into()).spawn(move || deal(jobs, &senders, &error))?;
+        let feed = |jobs| Feed { jobs, starved: report.starved.clone() };
+        Ok(Feeder { feeds: receivers.into_iter().map(feed).collect(), report })
     }
 }
 
-fn deal(jobs: impl Iterator<Item = Job>, senders: &[Sender<Job>]) {
+fn deal(
+    jobs: impl Iterator<Item = Result<Job, BodyError>>,
+    senders: &[Sender<Job>],
+    error: &OnceLock<BodyError>,
+) {
     for (number, job) in jobs.enumerate() {
-        // An error means the shard is gone: the run is over.
-        if senders[number % senders.len()].send(job).is_err() {
-            return;
+        match job {
+            // A failed send means that the shard is gone: the phase is over.
+            Ok(job) if senders[number % senders.len()].send(job).is_ok() => {}
+            Ok(_) => return,
+            Err(reason) => {
+                let _ = error.set(reason);
+                return;
+            }
         }
     }
 }
@@ -115,13 +144,17 @@ fn deal(jobs: impl Iterator<Item = Job>, senders: &[Sender<Job>]) {
 mod tests {
     use super::*;
 
-    fn jobs(n: usize) -> impl Iterator<Item = Job> + Send + 'static {
-        (0..n).map(|i| Job {
+    fn job(i: usize) -> Job {
+        Job {
             session: Arc::new(Session { id: format!("s{i}").into(), system: None, context: None, turns: vec![] }),
             first_body: Bytes::new(),
             intended: None,
             turns: None,
-        })
+        }
+    }
+
+    fn jobs(n: usize) -> impl Iterator<Item = Result<Job, BodyError>> + Send + 'static {
+        (0..n).map(|i| Ok(job(i)))
     }
 
     fn drain(feed: &Feed) -> Vec<String> {
@@ -155,6 +188,15 @@ mod tests {
         let mut all = drain(&feeder.feeds[1]);
         all.extend(drain(&feeder.feeds[0]));
         assert_eq!(all.len(), 500);
+    }
+
+    #[test]
+    fn an_error_ends_the_feed_and_is_kept() {
+        let error = || BodyError::Template { reason: "no".into() };
+        let jobs = (0..10).map(move |i| if i < 3 { Ok(job(i)) } else { Err(error()) });
+        let feeder = Feeder::start(1, Dealing::Shared, jobs).unwrap();
+        assert_eq!(drain(&feeder.feeds[0]).len(), 3);
+        assert_eq!(feeder.report.error(), Some(&error()));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod request;
 pub mod run;
 pub mod schedule;
 pub mod secret;
+pub mod seed;
 mod shard;
 pub mod tokenizer;
 

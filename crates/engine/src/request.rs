@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::dataset::Session;
 use crate::decode::Finished;
-use crate::endpoint::{BodyInput, Decoder, Endpoint, MaxTokensField, Message};
+use crate::endpoint::{BodyError, BodyInput, Decoder, Endpoint, KeyHeader, Message};
 use crate::schedule::Cancellations;
 use crate::secret::{self, Secret};
 
@@ -30,21 +30,21 @@ pub struct Target {
 #[derive(Clone, Debug)]
 pub struct RequestConfig {
     /// How bodies are built and answers read.
-    pub endpoint: Endpoint,
+    pub endpoint: Arc<Endpoint>,
     /// Models, used round robin over sessions.
     pub models: Vec<Arc<str>>,
     /// Servers, used round robin over requests (over sessions when sticky).
     pub targets: Vec<Target>,
     /// Ask for a stream.
     pub streaming: bool,
-    /// Sent as `Authorization: Bearer`.
+    /// Sent in the header the API wants it in.
     pub api_key: Option<Secret>,
     /// The user's own headers.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Fields merged into every body.
     pub extra: Map<String, Value>,
-    /// `max_completion_tokens`, or the older `max_tokens`.
-    pub max_tokens_field: MaxTokensField,
+    /// Send `max_tokens` where `max_completion_tokens` is usual.
+    pub legacy_max_tokens: bool,
     /// Ask for usage in every event (`--per-chunk-usage`).
     pub per_chunk_usage: bool,
     /// Ask the stream for a usage event.
@@ -76,11 +76,20 @@ impl RequestBuilder {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let accept = if config.streaming { "text/event-stream" } else { "application/json" };
         headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-        if let Some(key) = &config.api_key
-            && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", key.expose()))
-        {
-            value.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, value);
+        let api = config.endpoint.kind().metadata();
+        for (name, value) in api.headers {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        if let Some(key) = &config.api_key {
+            let (name, text) = match api.key_header {
+                KeyHeader::Bearer => (header::AUTHORIZATION, format!("Bearer {}", key.expose())),
+                KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), key.expose().to_owned()),
+            };
+            // The settings have checked that the key is visible ASCII.
+            if let Ok(mut value) = HeaderValue::from_str(&text) {
+                value.set_sensitive(true);
+                headers.insert(name, value);
+            }
         }
         for (name, value) in &config.headers {
             headers.insert(name.clone(), value.clone());
@@ -98,28 +107,22 @@ impl RequestBuilder {
     }
 
     /// Body of one turn. `history` holds the turns before it, with the answers they got.
-    pub fn body(&self, session: &Session, turn: usize, history: &[Message]) -> Bytes {
-        let turn_data = &session.turns[turn];
-        let model = match &turn_data.model {
-            Some(model) => model,
-            None => &self.config.models[session_number(session) % self.config.models.len()],
-        };
+    ///
+    /// # Errors
+    /// When the endpoint cannot send what the turn holds.
+    pub fn body(&self, session: &Session, turn: usize, history: &[Message]) -> Result<Bytes, BodyError> {
+        let models = &self.config.models;
         self.config.endpoint.body(&BodyInput {
-            model,
+            model: &models[session_number(session) % models.len()],
             streaming: self.config.streaming,
             session,
-            turn: turn_data,
+            turn: &session.turns[turn],
             history,
-            max_tokens_field: self.config.max_tokens_field,
+            legacy_max_tokens: self.config.legacy_max_tokens,
             extra: &self.config.extra,
             include_usage: self.config.include_usage,
             continuous_usage: self.config.per_chunk_usage,
         })
-    }
-
-    /// The messages by which a finished turn lengthens its session's history.
-    pub(crate) fn answered(&self, session: &Session, turn: usize, answer: Arc<str>) -> Vec<Message> {
-        self.config.endpoint.history(session, &session.turns[turn], answer)
     }
 
     /// The request that carries a body.

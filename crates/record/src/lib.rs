@@ -5,14 +5,17 @@
 
 pub mod analysis;
 pub mod error;
+pub mod format;
 pub mod metric;
 pub mod request;
 pub mod server;
+pub mod statistics;
 pub mod time;
 pub mod trace;
 
 pub use error::{ErrorClass, RequestError, Side};
-pub use metric::{MetricId, MetricValue, Metrics};
+pub use metric::{MetricId, MetricValue, Metrics, Slos};
 pub use request::{BenchmarkPhase, Metadata, RequestRecord};
+pub use statistics::{MetricSet, MetricSummary, RunStatistics, RunSummary};
 pub use time::{ClockAnchor, MonoNs, WallNs};
 pub use trace::{Phase, Trace, TraceData};

@@ -1,6 +1,8 @@
 //! Metrics: the catalogue of every metric we know, and the values of one record.
 
 pub mod catalogue;
+mod slo;
+pub mod unit;
 
 use std::fmt;
 
@@ -9,6 +11,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use catalogue::{Flags, Group, Kind, MetricDef, MetricId, Source, ValueType};
+pub use slo::{Slo, SloError, Slos};
 
 /// The value of one metric in one record, in the unit of the file (`MetricDef::unit`).
 #[derive(Clone, Debug, PartialEq)]

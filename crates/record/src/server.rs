@@ -6,12 +6,17 @@
 //! ```
 //! Everything here takes bytes and time stamps; who fetches pages, and when, is not known here.
 
+mod counter;
 pub mod estimate;
 pub mod exposition;
+mod gauge;
+mod histogram;
 mod percentile;
 pub mod phase;
 pub mod reading;
 pub mod series;
+pub mod slice;
+pub mod statistics;
 pub mod unit;
 
 pub use exposition::{Media, NotExposition, Page};
@@ -19,3 +24,4 @@ pub use percentile::PERCENTILES;
 pub use phase::{PhaseMark, Window};
 pub use reading::{MetricKind, Readings};
 pub use series::{EndpointId, FetchInstants, Store, StoreLimits};
+pub use statistics::{MetricStatistics, SeriesStatistics, Stats};

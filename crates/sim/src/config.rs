@@ -24,7 +24,8 @@ pub struct SimConfig {
     /// Answer 404 to a model that is not served; otherwise any model name is taken. Default off.
     pub strict_models: bool,
     /// When set, inference requests without `Authorization: Bearer KEY` (or `x-api-key: KEY`) get
-    /// 401. Never written to the log. Default none.
+    /// 401. Never written anywhere. Default none.
+    #[serde(skip_serializing)]
     pub api_key: Option<String>,
     /// Largest request body in bytes; above it the answer is 413. Default 64 MiB.
     pub max_body_bytes: usize,
@@ -176,6 +177,16 @@ pub enum UsageReport {
     Never,
 }
 
+impl UsageReport {
+    /// Names on the command line.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("on-request", Self::OnRequest),
+        ("always", Self::Always),
+        ("with-finish", Self::WithFinish),
+        ("never", Self::Never),
+    ];
+}
+
 /// What is behind `/metrics`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -233,7 +244,7 @@ pub enum MetricsMode {
 }
 
 impl MetricsMode {
-    /// Name on the command line.
+    /// Names on the command line.
     pub const ALL: [(&'static str, Self); 7] = [
         ("vllm", Self::Vllm),
         ("prometheus-path", Self::PrometheusPath),

@@ -108,6 +108,12 @@ impl Drop for OpenLog {
         let mut entry = std::mem::take(&mut *self.entry);
         entry.end_ns = mono_ns();
         entry.end_wall_ns = wall_ns();
+        if entry.fault.is_some() {
+            // It stays one even if the client reacts by leaving.
+            entry.outcome = Outcome::Fault;
+        } else if entry.outcome == Outcome::ServerStopped && !self.shared.stopping.load(Relaxed) {
+            entry.outcome = Outcome::ClientDisconnected;
+        }
         self.shared.tally.finish(&entry);
         self.shared.log.add(entry);
     }

@@ -13,8 +13,8 @@
 //! let sim = Sim::start(config)?;
 //! let url = sim.url(); // run a client against it
 //! assert!(url.starts_with("http://127.0.0.1:"));
-//! let log = sim.stop()?;
-//! assert!(log.is_empty());
+//! let served = sim.stop()?;
+//! assert!(served.requests.is_empty());
 //! # Ok::<(), tokmeter_sim::SimError>(())
 //! ```
 
@@ -49,4 +49,4 @@ pub use distribution::Distribution;
 pub use error_body::Engine;
 pub use fault::{Fault, FaultRule};
 pub use log::{Outcome, RequestLog, WriteLog, read_log_file};
-pub use server::{Counters, RunningSim, Sim, SimError};
+pub use server::{Counters, RunningSim, Served, Sim, SimError};

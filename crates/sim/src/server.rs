@@ -3,7 +3,7 @@
 mod worker;
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -71,6 +71,7 @@ impl Sim {
             admission: Arc::new(Admission::new(config.timing.max_running)),
             next_ordinal: AtomicU64::new(1),
             started_wall_ns: wall_ns(),
+            stopping: AtomicBool::new(false),
             config,
         });
         let (stop, _) = watch::channel(false);
@@ -96,6 +97,8 @@ pub(crate) struct Shared {
     pub admission: Arc<Admission>,
     pub next_ordinal: AtomicU64,
     pub started_wall_ns: u64,
+    /// Set before the workers drop what they are doing.
+    pub stopping: AtomicBool,
 }
 
 /// Running totals behind [`Counters`].
@@ -145,6 +148,15 @@ pub struct Counters {
     pub forgotten: u64,
     /// Finished requests missing in the log file because the disk was too slow or failed.
     pub log_lines_lost: u64,
+}
+
+/// What a stopped server has done.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// Finished requests that are still kept, in order of finishing.
+    pub requests: Vec<Arc<RequestLog>>,
+    /// Totals; `received` is the sum of the outcomes.
+    pub counters: Counters,
 }
 
 /// A server that runs until [`RunningSim::stop`] or until this is dropped.
@@ -203,16 +215,20 @@ impl RunningSim {
     }
 
     /// Closes the listener and all connections, waits for the threads and completes the log file.
-    /// Requests that were running are in the log as [`Outcome::ServerStopped`]. Returns the log.
+    /// Requests that were running are in the log as [`Outcome::ServerStopped`].
     ///
     /// # Errors
     /// The log file could not be written.
-    pub fn stop(mut self) -> Result<Vec<Arc<RequestLog>>, SimError> {
+    pub fn stop(mut self) -> Result<Served, SimError> {
         self.halt().map_err(SimError::LogFile)?;
-        Ok(self.log())
+        Ok(Served {
+            requests: self.log(),
+            counters: self.counters(),
+        })
     }
 
     fn halt(&mut self) -> std::io::Result<()> {
+        self.shared.stopping.store(true, Relaxed);
         self.stop.send_replace(true);
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {

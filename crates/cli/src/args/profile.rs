@@ -4,9 +4,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use tokmeter_engine::dataset::{CacheBust, CorpusStyle, DatasetFormat, SamplingStrategy};
-use tokmeter_engine::endpoint::EndpointKind;
-use tokmeter_engine::schedule::ArrivalPattern;
+use tokmeter_engine::dataset::{CacheBust, FileFormat, RangeStyle, Sampling};
+use tokmeter_engine::endpoint::EndpointType;
+use tokmeter_engine::schedule::PatternName;
+
+use super::word;
 
 /// Load a server, time every phase of every request, and write the results.
 #[derive(Args, Clone, Debug)]
@@ -67,7 +69,7 @@ pub struct EndpointArgs {
     pub url_strategy: String,
     /// API of the server
     #[arg(long, value_name = "TYPE", default_value = "chat")]
-    pub endpoint_type: EndpointKind,
+    pub endpoint_type: EndpointType,
     /// Path that replaces the API's own, beginning with /
     #[arg(long = "custom-endpoint", visible_alias = "endpoint", value_name = "PATH")]
     pub custom_endpoint: Option<String>,
@@ -205,11 +207,14 @@ pub struct InputArgs {
     #[arg(long, value_name = "FILE")]
     pub input_file: Option<PathBuf>,
     /// Format of the input file [default: told by its content]
-    #[arg(long, value_name = "TYPE", requires = "input_file")]
-    pub custom_dataset_type: Option<DatasetFormat>,
+    #[arg(long, value_name = "TYPE", requires = "input_file", value_parser = word::<FileFormat>)]
+    pub custom_dataset_type: Option<FileFormat>,
     /// Order in which dataset entries are used
-    #[arg(long, value_name = "STRATEGY")]
-    pub dataset_sampling_strategy: Option<SamplingStrategy>,
+    #[arg(long, value_name = "STRATEGY", value_parser = word::<Sampling>)]
+    pub dataset_sampling_strategy: Option<Sampling>,
+    /// Use the entries of a file more than once when the run asks for more than it has
+    #[arg(long)]
+    pub allow_dataset_wrap: bool,
     /// Makes all draws reproducible [default: a new seed each run, written to the summary]
     #[arg(long, value_name = "SEED")]
     pub random_seed: Option<u64>,
@@ -234,6 +239,9 @@ pub struct InputArgs {
     /// Factor on every pause between turns
     #[arg(long = "conversation-turn-delay-ratio", visible_alias = "session-delay-ratio", value_name = "RATIO")]
     pub conversation_turn_delay_ratio: Option<f64>,
+    /// Longest pause between turns, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub inter_turn_delay_cap_seconds: Option<f64>,
     /// Input tokens: mean; a list runs each (default 550)
     #[arg(long = "prompt-input-tokens-mean", visible_aliases = ["isl", "synthetic-input-tokens-mean"], value_name = "TOKENS", value_delimiter = ',')]
     pub prompt_input_tokens_mean: Vec<f64>,
@@ -255,9 +263,12 @@ pub struct InputArgs {
     /// Texts in one request (embeddings, completions)
     #[arg(long = "prompt-batch-size", visible_aliases = ["batch-size-text", "batch-size"], short = 'b', value_name = "N")]
     pub prompt_batch_size: Option<u32>,
-    /// Kind of text the synthetic prompts are made of
-    #[arg(long, value_name = "CORPUS")]
-    pub prompt_corpus: Option<CorpusStyle>,
+    /// Draw lengths evenly from a window of this ratio around the means
+    #[arg(long, value_name = "RATIO")]
+    pub random_range_ratio: Option<String>,
+    /// Whose window --random-range-ratio means
+    #[arg(long, value_name = "STYLE", value_parser = word::<RangeStyle>, default_value = "vllm")]
+    pub random_corpus_style: RangeStyle,
     /// System message of every session
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["system_prompt_file", "shared_system_prompt_length", "prompt_prefix_pool_size"])]
     pub system_prompt: Option<String>,
@@ -277,7 +288,7 @@ pub struct InputArgs {
     #[arg(long = "prompt-prefix-length", visible_alias = "prefix-prompt-length", value_name = "TOKENS", requires = "prompt_prefix_pool_size")]
     pub prompt_prefix_length: Option<u32>,
     /// Keep repeats from meeting a warm prefix cache
-    #[arg(long, value_name = "TARGET", default_value = "none")]
+    #[arg(long, value_name = "TARGET", default_value = "none", value_parser = word::<CacheBust>)]
     pub cache_bust: CacheBust,
     /// Images in a chat message
     #[arg(long = "image-batch-size", visible_alias = "batch-size-image", value_name = "N")]
@@ -288,9 +299,12 @@ pub struct InputArgs {
     /// Height of synthetic images: mean, in pixels; 0 sends none
     #[arg(long, value_name = "PIXELS")]
     pub image_height_mean: Option<f64>,
-    /// Directory of images to send instead of synthetic ones
-    #[arg(long, value_name = "DIR")]
-    pub image_source: Option<PathBuf>,
+    /// Width of synthetic images: standard deviation
+    #[arg(long, value_name = "PIXELS")]
+    pub image_width_stddev: Option<f64>,
+    /// Height of synthetic images: standard deviation
+    #[arg(long, value_name = "PIXELS")]
+    pub image_height_stddev: Option<f64>,
     /// Passages to rank: mean
     #[arg(long, value_name = "N")]
     pub rankings_passages_mean: Option<f64>,
@@ -317,13 +331,13 @@ pub struct InputArgs {
 pub struct LoadArgs {
     /// Requests in flight; a list runs each (default 1 without a rate)
     #[arg(long, value_name = "N", value_delimiter = ',')]
-    pub concurrency: Vec<usize>,
+    pub concurrency: Vec<u32>,
     /// Requests a second; with --concurrency that is a cap; a list runs each
     #[arg(long, value_name = "RATE", value_delimiter = ',')]
     pub request_rate: Vec<f64>,
     /// Shape of arrivals (default poisson, or gamma with --arrival-smoothness)
-    #[arg(long = "arrival-pattern", visible_alias = "request-rate-mode", value_name = "PATTERN")]
-    pub arrival_pattern: Option<ArrivalPattern>,
+    #[arg(long = "arrival-pattern", visible_alias = "request-rate-mode", value_name = "PATTERN", value_parser = word::<PatternName>)]
+    pub arrival_pattern: Option<PatternName>,
     /// Shape of gamma arrivals: 1 is Poisson, higher is smoother
     #[arg(long = "arrival-smoothness", visible_alias = "vllm-burstiness", value_name = "SHAPE")]
     pub arrival_smoothness: Option<f64>,
@@ -341,7 +355,7 @@ pub struct LoadArgs {
     pub benchmark_grace_period: Option<f64>,
     /// Requests that may wait for their first token at once (needs --streaming)
     #[arg(long, value_name = "N", requires = "streaming")]
-    pub prefill_concurrency: Option<usize>,
+    pub prefill_concurrency: Option<u32>,
     /// Reach the concurrency over this long, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub concurrency_ramp_duration: Option<f64>,
@@ -374,7 +388,7 @@ pub struct LoadArgs {
     pub user_centric_rate: Option<f64>,
     /// Users of --user-centric-rate
     #[arg(long, value_name = "N", requires = "user_centric_rate")]
-    pub num_users: Option<usize>,
+    pub num_users: Option<u32>,
     /// Cancel this share of requests, in percent
     #[arg(long, value_name = "PERCENT")]
     pub request_cancellation_rate: Option<f64>,
@@ -401,22 +415,25 @@ pub struct WarmupArgs {
     pub num_warmup_sessions: Option<u64>,
     /// Requests in flight during warmup [default: as in the measurement]
     #[arg(long, value_name = "N")]
-    pub warmup_concurrency: Option<usize>,
+    pub warmup_concurrency: Option<u32>,
     /// Prefill concurrency during warmup
     #[arg(long, value_name = "N")]
-    pub warmup_prefill_concurrency: Option<usize>,
+    pub warmup_prefill_concurrency: Option<u32>,
     /// Requests a second during warmup
     #[arg(long, value_name = "RATE")]
     pub warmup_request_rate: Option<f64>,
     /// Shape of arrivals during warmup
-    #[arg(long, value_name = "PATTERN")]
-    pub warmup_arrival_pattern: Option<ArrivalPattern>,
+    #[arg(long, value_name = "PATTERN", value_parser = word::<PatternName>)]
+    pub warmup_arrival_pattern: Option<PatternName>,
     /// How long warmup requests may go on after the warmup's duration, in seconds
     #[arg(long, value_name = "SECONDS", requires = "warmup_duration")]
     pub warmup_grace_period: Option<f64>,
     /// Reach the warmup concurrency over this long, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub warmup_concurrency_ramp_duration: Option<f64>,
+    /// Reach the warmup prefill concurrency over this long, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub warmup_prefill_concurrency_ramp_duration: Option<f64>,
     /// Reach the warmup rate over this long, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub warmup_request_rate_ramp_duration: Option<f64>,

@@ -12,7 +12,6 @@ pub fn directory(args: &ProfileArgs, stimulus: &str) -> PathBuf {
     let models = &args.endpoint.model_names;
     let many = if models.len() > 1 { "_multi" } else { "" };
     let model = models.first().map_or("model", String::as_str).replace(['/', '\\'], "_");
-    let endpoint = args.endpoint.endpoint_type.name();
-    let service = args.endpoint.endpoint_type.service();
-    PathBuf::from("artifacts").join(format!("{model}{many}-{service}-{endpoint}-{stimulus}"))
+    let endpoint = args.endpoint.endpoint_type.as_str();
+    PathBuf::from("artifacts").join(format!("{model}{many}-openai-{endpoint}-{stimulus}"))
 }

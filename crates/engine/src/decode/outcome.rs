@@ -103,7 +103,7 @@ pub(super) fn trace_data(finished: &Finished, requests: &RequestBuilder, anchor:
 }
 
 /// Headers as files show them: values of sensitive names replaced, repeated names joined.
-pub(super) fn headers(headers: &http::HeaderMap) -> BTreeMap<String, String> {
+pub(crate) fn headers(headers: &http::HeaderMap) -> BTreeMap<String, String> {
     let mut shown: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in headers {
         let value = match secret::is_sensitive(name.as_str()) {

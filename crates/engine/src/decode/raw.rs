@@ -19,10 +19,7 @@ pub(super) fn line(record: &RequestRecord, finished: &Finished, requests: &Reque
         true => sse::events(&exchange.body)
             .map(|event| RawResponse::Stream {
                 perf_ns: event.at.0,
-                packets: event
-                    .fields()
-                    .map(|(name, value)| Packet { name: name.to_owned(), value: value.into_owned() })
-                    .collect(),
+                packets: packets(&event),
             })
             .collect(),
         false if exchange.body.bytes.is_empty() => Vec::new(),
@@ -42,4 +39,14 @@ pub(super) fn line(record: &RequestRecord, finished: &Finished, requests: &Reque
         payload: requests.shown_body(&finished.body),
     };
     raw.to_line()
+}
+
+/// The fields of an event that say something: its name, where it has one, and its data.
+fn packets(event: &sse::Event) -> Vec<Packet> {
+    let packet = |name: &str, value: &[u8]| Packet {
+        name: name.to_owned(),
+        value: String::from_utf8_lossy(value).into_owned(),
+    };
+    let name = (!event.name.is_empty()).then(|| packet("event", event.name));
+    name.into_iter().chain([packet("data", &event.data)]).collect()
 }

@@ -71,23 +71,22 @@ impl TokenCounting {
         match self {
             TokenCounting::Server => from_usage(reply),
             TokenCounting::Tokenizer(tokenizer) => TokenCounts {
-                input: Some(input(tokenizer, session, turn, history)),
+                input: input(tokenizer, session, turn, history),
                 source: answered.then_some(TokenSource::Tokenizer),
                 compare_with_usage: true,
                 ..output(tokenizer, reply)
             },
             TokenCounting::Auto(_) if usage.is_some_and(|usage| usage.completion.is_some()) => from_usage(reply),
             TokenCounting::Auto(tokenizer) => TokenCounts {
-                input: Some(input(tokenizer, session, turn, history)),
+                input: input(tokenizer, session, turn, history),
                 source: answered.then_some(TokenSource::Builtin),
                 ..output(tokenizer, reply)
             },
             TokenCounting::InputOnly(tokenizer) => TokenCounts {
-                input: Some(
-                    usage
-                        .and_then(|usage| usage.prompt)
-                        .map_or_else(|| input(tokenizer, session, turn, history), |tokens| tokens.max(0) as u64),
-                ),
+                input: match usage.and_then(|usage| usage.prompt) {
+                    Some(tokens) => Some(tokens.max(0) as u64),
+                    None => input(tokenizer, session, turn, history),
+                },
                 ..TokenCounts::default()
             },
         }
@@ -108,33 +107,52 @@ fn from_usage(reply: &Reply) -> TokenCounts {
 }
 
 fn output(tokenizer: &Tokenizer, reply: &Reply) -> TokenCounts {
-    let count = |text: &str| (!text.is_empty()).then(|| tokenizer.count(text) as u64).filter(|&n| n > 0);
-    let content = match reply.tool_calls.is_empty() {
+    let count = |text: &str| counted(tokenizer, text).filter(|&tokens| tokens > 0);
+    let content = match reply.tool_calls.is_empty() && reply.more_choices.is_empty() {
         true => count(&reply.content),
-        false => count(&format!("{}{}", reply.content, reply.tool_calls)),
+        false => count(&format!("{}{}{}", reply.content, reply.more_choices.concat(), reply.tool_calls)),
     };
     TokenCounts { output: content, reasoning: count(&reply.reasoning), ..TokenCounts::default() }
 }
 
+fn counted(tokenizer: &Tokenizer, text: &str) -> Option<u64> {
+    match text.is_empty() {
+        true => Some(0),
+        false => tokenizer.count(text).map(u64::from),
+    }
+}
+
 /// Tokens of every text of the request, joined by single blanks (METRICS: `input_sequence_length`).
-fn input(tokenizer: &Tokenizer, session: &Session, turn_index: u32, history: &[Message]) -> u64 {
+fn input(tokenizer: &Tokenizer, session: &Session, turn_index: u32, history: &[Message]) -> Option<u64> {
     let turn = &session.turns[turn_index as usize];
     let alone = history.is_empty() && session.system.is_none() && session.context.is_none();
     if let (true, Some(known)) = (alone, turn.input_tokens) {
-        return u64::from(known);
+        return Some(u64::from(known));
     }
     let mut texts: Vec<&str> = Vec::new();
     texts.extend(session.system.as_deref());
     texts.extend(session.context.as_deref());
-    texts.extend(history.iter().map(|message| message.text()));
-    match &turn.prompt {
+    for message in history {
+        match message {
+            Message::User { turn } => push_texts(&mut texts, &session.turns[*turn].prompt),
+            Message::Assistant { content } => texts.push(content),
+        }
+    }
+    if let Prompt::TokenIds(ids) = &turn.prompt {
+        return Some(ids.len() as u64);
+    }
+    push_texts(&mut texts, &turn.prompt);
+    counted(tokenizer, &texts.join(" "))
+}
+
+fn push_texts<'a>(texts: &mut Vec<&'a str>, prompt: &'a Prompt) {
+    match prompt {
         Prompt::Texts { texts: own, .. } => texts.extend(own.iter().map(|text| &**text)),
         Prompt::Ranking { query, passages } => {
             texts.push(query);
             texts.extend(passages.iter().map(|passage| &**passage));
         }
-        Prompt::TokenIds(ids) => return ids.len() as u64,
-        Prompt::Body(body) => return tokenizer.count(body.get()) as u64,
+        Prompt::TokenIds(_) => {}
+        Prompt::Body(body) => texts.push(body.get()),
     }
-    tokenizer.count(&texts.join(" ")) as u64
 }

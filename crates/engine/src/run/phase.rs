@@ -1,14 +1,13 @@
 //! One phase: deal the load to the shards, wait for them, say what was delivered.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 use tokmeter_http::clock;
 use tokmeter_record::{BenchmarkPhase, ClockAnchor, MonoNs, WallNs};
 
 use crate::dataset::Dataset;
-use crate::feed::{Dealing, Feeder, Job};
+use crate::feed::{Dealing, Feeder, FeederReport, Job};
 use crate::plan::{Budget, PhaseIdentity, ShardLoad, ShardPlan, TurnPacing};
 use crate::request::RequestBuilder;
 use crate::schedule::{LoadShape, PhasePlan, Schedule, Share};
@@ -42,8 +41,8 @@ pub struct PhaseReport {
     pub end: WallNs,
     /// Requests started.
     pub requests: u64,
-    /// How often a shard found no prepared session.
-    pub feeder_starved: u64,
+    /// How the feeder of prepared sessions did.
+    pub feeder: FeederReport,
 }
 
 /// What all phases of a run share.
@@ -67,7 +66,6 @@ pub(super) fn run(config: &PhaseConfig, index: u32, stage: &Stage) -> std::io::R
     let budget = Arc::new(Budget::new(plan.requests, plan.sessions));
     let start = clock::now().after(LEAD_NS);
     let feeder = start_feeder(plan, stage, start)?;
-    let starved = feeder.starved();
     let mut finished = Vec::new();
     for (shard, (handle, feed)) in stage.shards.iter().zip(feeder.feeds).enumerate() {
         let (done, is_done) = oneshot::channel();
@@ -92,7 +90,7 @@ pub(super) fn run(config: &PhaseConfig, index: u32, stage: &Stage) -> std::io::R
         start: stage.anchor.wall(start),
         end: stage.anchor.wall(last_end),
         requests: budget.requests_started(),
-        feeder_starved: starved.load(Ordering::Relaxed),
+        feeder: feeder.report,
     })
 }
 
@@ -101,8 +99,8 @@ fn start_feeder(plan: &PhasePlan, stage: &Stage, start: MonoNs) -> std::io::Resu
     let (builder, dataset) = (stage.builder.clone(), stage.dataset.clone());
     let job = move |number: u64, intended: Option<MonoNs>, turns: Option<u32>| {
         let session = dataset.session(number);
-        let first_body = builder.body(&session, 0, &[]);
-        Job { session, first_body, intended, turns }
+        let first_body = builder.body(&session, 0, &[])?;
+        Ok(Job { session, first_body, intended, turns })
     };
     let shards = stage.shards.len();
     match plan.shape {

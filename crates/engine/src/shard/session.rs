@@ -59,7 +59,14 @@ pub(super) async fn run(context: &PhaseContext, job: Job, intended: MonoNs, turn
         let request_id = Uuid::new_v4();
         let body = match index {
             0 => job.first_body.clone(),
-            _ => shard.requests.body(session, index, &history),
+            // The first turn of the same session was built by the same endpoint: this one can be too.
+            _ => match shard.requests.body(session, index, &history) {
+                Ok(body) => body,
+                Err(error) => {
+                    tracing::error!("session {}: turn {index} cannot be sent: {error}", session.id);
+                    break;
+                }
+            },
         };
         let request = shard.requests.request(number, body.clone(), request_id, correlation_id, sticky, last);
         let target = request.origin.clone();
@@ -99,7 +106,8 @@ pub(super) async fn run(context: &PhaseContext, job: Job, intended: MonoNs, turn
         // Without a reply to answer, a conversation cannot go on.
         let Some(reply) = reply else { break };
         let Ok(Some(text)) = reply.await else { break };
-        history.extend(shard.requests.answered(session, index, Arc::from(text)));
+        history.push(Message::User { turn: index });
+        history.push(Message::Assistant { content: Arc::from(text) });
     }
     ended
 }

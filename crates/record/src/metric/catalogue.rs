@@ -211,6 +211,83 @@ impl MetricId {
     }
 }
 
+/// The failure-adjusted twin of a metric, if it has one.
+pub const fn failure_adjusted(id: MetricId) -> Option<MetricId> {
+    match id {
+        REQUEST_LATENCY => Some(ADJ_REQUEST_LATENCY),
+        TIME_TO_FIRST_TOKEN => Some(ADJ_TIME_TO_FIRST_TOKEN),
+        DECODE_DURATION => Some(ADJ_DECODE_DURATION),
+        INTER_TOKEN_LATENCY => Some(ADJ_INTER_TOKEN_LATENCY),
+        _ => None,
+    }
+}
+
+/// The twin of a metric without the network's round trip, if it has one.
+pub const fn network_adjusted(id: MetricId) -> Option<MetricId> {
+    match id {
+        REQUEST_LATENCY => Some(NETWORK_ADJUSTED_REQUEST_LATENCY),
+        TIME_TO_FIRST_TOKEN => Some(NETWORK_ADJUSTED_TIME_TO_FIRST_TOKEN),
+        TIME_TO_FIRST_OUTPUT_TOKEN => Some(NETWORK_ADJUSTED_TIME_TO_FIRST_OUTPUT_TOKEN),
+        _ => None,
+    }
+}
+
+/// The sum over all requests of a metric, if there is one.
+pub const fn total_of(id: MetricId) -> Option<MetricId> {
+    Some(match id {
+        INPUT_SEQUENCE_LENGTH => TOTAL_ISL,
+        OUTPUT_SEQUENCE_LENGTH => TOTAL_OSL,
+        OUTPUT_TOKEN_COUNT => TOTAL_OUTPUT_TOKENS,
+        REASONING_TOKEN_COUNT => TOTAL_REASONING_TOKENS,
+        ERROR_ISL => TOTAL_ERROR_ISL,
+        USAGE_PROMPT_TOKENS => TOTAL_USAGE_PROMPT_TOKENS,
+        USAGE_PROMPT_CACHE_READ_TOKENS => TOTAL_USAGE_PROMPT_CACHE_READ_TOKENS,
+        USAGE_PROMPT_CACHE_WRITE_TOKENS => TOTAL_USAGE_PROMPT_CACHE_WRITE_TOKENS,
+        USAGE_PROMPT_CACHE_MISS_TOKENS => TOTAL_USAGE_PROMPT_CACHE_MISS_TOKENS,
+        USAGE_PROMPT_AUDIO_TOKENS => TOTAL_USAGE_PROMPT_AUDIO_TOKENS,
+        USAGE_TOOL_USE_PROMPT_TOKENS => TOTAL_USAGE_TOOL_USE_PROMPT_TOKENS,
+        USAGE_PROMPT_AUDIO_SECONDS => TOTAL_USAGE_PROMPT_AUDIO_SECONDS,
+        USAGE_COMPLETION_TOKENS => TOTAL_USAGE_COMPLETION_TOKENS,
+        USAGE_REASONING_TOKENS => TOTAL_USAGE_REASONING_TOKENS,
+        USAGE_COMPLETION_AUDIO_TOKENS => TOTAL_USAGE_COMPLETION_AUDIO_TOKENS,
+        USAGE_ACCEPTED_PREDICTION_TOKENS => TOTAL_USAGE_ACCEPTED_PREDICTION_TOKENS,
+        USAGE_REJECTED_PREDICTION_TOKENS => TOTAL_USAGE_REJECTED_PREDICTION_TOKENS,
+        USAGE_TOTAL_TOKENS => TOTAL_USAGE_TOTAL_TOKENS,
+        SPEC_DECODE_STEPS => TOTAL_SPEC_DECODE_STEPS,
+        SPEC_DECODE_ACCEPTED_DRAFT_TOKENS => TOTAL_ACCEPTED_DRAFT_TOKENS,
+        SPEC_DECODE_DRAFT_TOKENS => TOTAL_DRAFT_TOKENS,
+        _ => return None,
+    })
+}
+
+/// The tag most like a mistyped one, if any is near (Levenshtein distance up to a third of its length).
+pub fn nearest_tag(tag: &str) -> Option<&'static str> {
+    if tag.len() > 80 {
+        return None;
+    }
+    MetricId::all()
+        .filter(|id| id.def().in_summary())
+        .map(|id| (distance(tag, id.tag()), id.tag()))
+        .min()
+        .filter(|(edits, near)| *edits <= near.len() / 3)
+        .map(|(_, near)| near)
+}
+
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let keep = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = keep.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
 /// Row numbers sorted by tag.
 static BY_TAG: [u16; CATALOGUE.len()] = rows_by_tag();
 

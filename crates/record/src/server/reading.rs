@@ -14,7 +14,7 @@ use std::ops::Range;
 use super::exposition::{Family, FamilyKind, Label, Page, Part, Sample};
 
 /// The type of a metric in the files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricKind {
     /// A value that goes up and down.
@@ -393,3 +393,6 @@ fn sort_keeping_last(arena: &mut Vec<Bucket<'_>>, start: usize) {
     }
     arena.truncate(write);
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,7 +100,9 @@ impl Fetches {
 /// One metrics page that is read again and again.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// Its URL, without user and password.
+    /// The URL it was configured with, without user and password.
+    pub configured_url: Arc<str>,
+    /// The URL its pages come from, which differs when the page turned out to be elsewhere.
     pub url: Arc<str>,
     /// Counts and times of its fetches.
     pub fetches: Fetches,
@@ -190,12 +192,13 @@ impl Store {
 
     /// Adds an endpoint. User and password of the URL are removed.
     pub fn endpoint(&mut self, url: &str) -> EndpointId {
-        let url = without_credentials(url);
-        if let Some(at) = self.endpoints.iter().position(|known| *known.url == *url) {
+        let url: Arc<str> = without_credentials(url).into();
+        if let Some(at) = self.endpoints.iter().position(|known| known.configured_url == url) {
             return EndpointId(at as u32);
         }
         self.endpoints.push(Endpoint {
-            url: url.into(),
+            configured_url: Arc::clone(&url),
+            url,
             fetches: Fetches::default(),
             scrapes: Vec::new(),
             layout: Vec::new(),
@@ -204,8 +207,8 @@ impl Store {
         EndpointId(self.endpoints.len() as u32 - 1)
     }
 
-    /// Changes the URL of an endpoint whose page turned out to be elsewhere.
-    pub fn rename_endpoint(&mut self, endpoint: EndpointId, url: &str) {
+    /// Notes that the page of an endpoint turned out to be elsewhere.
+    pub fn move_endpoint(&mut self, endpoint: EndpointId, url: &str) {
         self.endpoints[endpoint.0 as usize].url = without_credentials(url).into();
     }
 

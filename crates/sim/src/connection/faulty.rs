@@ -251,7 +251,7 @@ impl Connection {
 }
 
 /// `bytes` blanks, packed.
-fn bomb(bytes: u64) -> std::io::Result<Vec<u8>> {
+pub(super) fn bomb(bytes: u64) -> std::io::Result<Vec<u8>> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::best());
     let block = [b' '; BLOCK];
     let mut left = bytes;

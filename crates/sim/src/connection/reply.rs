@@ -326,7 +326,7 @@ impl Connection {
 
 impl OpenLog {
     /// The response head was written, if it was not before.
-    pub(super) fn head_written(&mut self, status: u16, start_ns: u64, end_ns: u64) {
+    pub(crate) fn head_written(&mut self, status: u16, start_ns: u64, end_ns: u64) {
         if self.headers_written_ns == 0 {
             self.status = status;
             self.headers_write_start_ns = start_ns;

@@ -146,7 +146,7 @@ impl Connection {
 
 impl OpenLog {
     /// Bytes of the body were written.
-    pub(super) fn wrote(&mut self, write: WriteLog) {
+    pub(crate) fn wrote(&mut self, write: WriteLog) {
         if self.keeps_writes() {
             self.writes.push(write);
         }

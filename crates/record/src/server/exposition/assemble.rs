@@ -29,6 +29,7 @@ pub(super) fn page<'a>(body: &'a [u8], media: Media, limits: &Limits) -> Result<
         current: None,
         contiguous: true,
         metadata: 0,
+        unreadable: 0,
         media,
         limits,
     };
@@ -52,7 +53,10 @@ pub(super) fn page<'a>(body: &'a [u8], media: Media, limits: &Limits) -> Result<
         match outcome {
             Ok(true) => {}
             Ok(false) => break,
-            Err(fault) => assembly.page.problems.add(limits, number, fault, bytes),
+            Err(fault) => {
+                assembly.unreadable += u64::from(fault != Fault::TooMany);
+                assembly.page.problems.add(limits, number, fault, bytes);
+            }
         }
     }
     assembly.finish(body)
@@ -66,6 +70,8 @@ struct Assembly<'a, 'l> {
     contiguous: bool,
     /// Well-formed HELP, TYPE and UNIT lines.
     metadata: u64,
+    /// Lines that are no exposition; lines beyond a limit may well be.
+    unreadable: u64,
     media: Media,
     limits: &'l Limits,
 }
@@ -212,7 +218,7 @@ impl<'a> Assembly<'a, '_> {
         let page = &mut self.page;
         if let Some(first) = page.problems.kept.first()
             && self.metadata == 0
-            && page.problems.total > page.samples.len() as u64
+            && self.unreadable > page.samples.len() as u64
         {
             let json = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
             return Err(if json && page.samples.is_empty() {

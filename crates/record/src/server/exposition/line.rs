@@ -63,16 +63,25 @@ fn number_after(cursor: &mut Cursor<'_>, fault: Fault) -> Result<f64, Fault> {
 
 /// Classic text counts integer milliseconds, OpenMetrics decimal seconds.
 fn timestamp(word: &str, media: Media) -> Result<i64, Fault> {
-    if media != Media::OpenMetrics
-        && let Ok(millis) = word.parse::<i64>()
-    {
-        return Ok(millis.saturating_mul(1_000_000));
+    let digits = if media == Media::OpenMetrics { 9 } else { 6 };
+    if let Some(exact) = decimal(word, digits) {
+        return Ok(exact);
     }
-    let scale = if media == Media::OpenMetrics { 1e9 } else { 1e6 };
     match word.parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok((value * scale) as i64),
+        Ok(value) if value.is_finite() => Ok((value * 10f64.powi(digits as i32)) as i64),
         _ => Err(Fault::Timestamp),
     }
+}
+
+/// A plain decimal number times 10^`digits`, exactly; none for other spellings and beyond the range.
+fn decimal(word: &str, digits: usize) -> Option<i64> {
+    let (whole, fraction) = word.split_once('.').unwrap_or((word, ""));
+    if fraction.len() > digits || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let scaled = whole.parse::<i64>().ok()?.checked_mul(10i64.pow(digits as u32))?;
+    let rest = format!("{fraction:0<digits$}").parse::<i64>().ok()?;
+    scaled.checked_add(if whole.starts_with('-') { -rest } else { rest })
 }
 
 /// An exemplar with the cursor behind its `#`. Its time stamp is seconds in both formats.
