@@ -400,7 +400,7 @@ fn what_the_slowest_have_in_common_is_found() {
 fn the_csv_has_the_numbers_of_the_json() {
     let report = analyze_fixture(VECTOR, Options::default());
     let mut csv = Vec::new();
-    table::write_csv(&report, &mut csv).unwrap();
+    table::write_csv(&report, &[], &mut csv).unwrap();
     let csv = String::from_utf8(csv).unwrap();
     assert!(csv.starts_with("section,figure,statistic,unit,value\n"));
     for row in [
@@ -413,4 +413,19 @@ fn the_csv_has_the_numbers_of_the_json() {
     ] {
         assert!(csv.contains(row), "missing {row:?} in\n{csv}");
     }
+}
+
+#[test]
+fn selected_sections_leave_the_others_out_of_json_and_csv() {
+    let report = analyze_fixture(VECTOR, Options::default());
+    let all = report.selected(&[]);
+    for section in Section::ALL.into_iter().filter(|section| section.applies(&report)) {
+        assert!(all.get(section.key()).is_some(), "{section:?} has no key in the JSON");
+    }
+    let some = report.selected(&[Section::Dns, Section::Send]);
+    let keys: Vec<&str> = some.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["dns", "lines", "notes", "request_send", "sources"]);
+    let mut csv = Vec::new();
+    table::write_csv(&report, &[Section::Dns], &mut csv).unwrap();
+    assert!(!String::from_utf8(csv).unwrap().contains("ttfb"));
 }

@@ -103,6 +103,15 @@ impl Section {
         }
     }
 
+    /// Its key in the JSON report.
+    pub fn key(self) -> &'static str {
+        match self {
+            Section::Send => "request_send",
+            Section::Efficiency => "network_efficiency",
+            other => other.name(),
+        }
+    }
+
     fn title(self) -> &'static str {
         match self {
             Section::Overview => "OVERVIEW",
