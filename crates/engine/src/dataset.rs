@@ -1,5 +1,9 @@
 //! What is asked of the server: sessions of turns, from a generator or a file.
 
+mod prompt;
+mod prose;
+mod words;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,6 +1,8 @@
 //! Metrics: the catalogue of every metric we know, and the values of one record.
 
 pub mod catalogue;
+mod slo;
+pub mod unit;
 
 use std::fmt;
 
@@ -8,7 +10,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use catalogue::{Kind, MetricDef, MetricId};
+pub use catalogue::{Flags, Group, Kind, MetricDef, MetricId, Source, ValueType};
+pub use slo::{Slo, SloError, Slos};
 
 /// The value of one metric in one record, in the unit of the file (`MetricDef::unit`).
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +39,14 @@ impl MetricKey {
         match self {
             MetricKey::Known(id) => id.def().tag,
             MetricKey::Foreign(tag, _) => tag,
+        }
+    }
+
+    /// Whether a record line may hold it: internal metrics are inputs of others and never leave the program.
+    pub fn in_files(&self) -> bool {
+        match self {
+            MetricKey::Known(id) => id.def().in_records(),
+            MetricKey::Foreign(..) => true,
         }
     }
 
@@ -109,6 +120,11 @@ impl Metrics {
         self.values.iter().map(|(key, value)| (key, value))
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
@@ -132,8 +148,8 @@ impl Serialize for Entry<'_> {
 
 impl Serialize for Metrics {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.values.len()))?;
-        for (key, value) in &self.values {
+        let mut map = serializer.serialize_map(None)?;
+        for (key, value) in self.values.iter().filter(|(key, _)| key.in_files()) {
             map.serialize_entry(key.tag(), &Entry(value, key.unit()))?;
         }
         map.end()

@@ -1,0 +1,223 @@
+//! Properties of whole schedules.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::distance::{ks_critical, ks_distance_to};
+use super::*;
+
+fn rate(profile: RateProfile, pattern: ArrivalPattern, requests: u64) -> PhasePlan {
+    PhasePlan { shape: LoadShape::Rate { profile, pattern }, requests: Some(requests), ..closed(1) }
+}
+
+fn closed(concurrency: u32) -> PhasePlan {
+    PhasePlan {
+        shape: LoadShape::Closed,
+        concurrency: Some(concurrency),
+        prefill_concurrency: None,
+        concurrency_ramp: Duration::ZERO,
+        prefill_ramp: Duration::ZERO,
+        requests: None,
+        sessions: None,
+        duration: None,
+        grace: None,
+        cancellation: None,
+    }
+}
+
+fn whole(plan: &PhasePlan, seed: u64) -> Vec<Arrival> {
+    part(plan, seed, Share::WHOLE, &[]).collect()
+}
+
+fn part(plan: &PhasePlan, seed: u64, share: Share, instants: &[TraceInstant]) -> Schedule {
+    Schedule::new(plan, Seed(seed), share, instants, |session| 2 + (session % 3) as u32)
+}
+
+fn gaps(arrivals: &[Arrival]) -> Vec<f64> {
+    let ends = arrivals.iter().map(|arrival| arrival.intended_offset_ns as f64 / 1e9);
+    let mut previous = 0.0;
+    ends.map(|end| end - std::mem::replace(&mut previous, end)).collect()
+}
+
+#[test]
+fn constant_is_even() {
+    let arrivals = whole(&rate(RateProfile::constant(8.0), ArrivalPattern::Constant, 5), 1);
+    let offsets: Vec<_> = arrivals.iter().map(|a| a.intended_offset_ns / 1_000_000).collect();
+    assert_eq!(offsets, [0, 125, 250, 375, 500]);
+    assert!(arrivals.iter().enumerate().all(|(i, a)| a.number == i as u64 && a.session.is_none()));
+}
+
+#[test]
+fn first_arrivals_are_pinned() {
+    let first = |pattern| -> Vec<u64> {
+        let plan = rate(RateProfile::constant(10.0), pattern, 5);
+        whole(&plan, 42).iter().map(|arrival| arrival.intended_offset_ns).collect()
+    };
+    let poisson = [202_308_787, 286_057_054, 376_889_724, 430_451_722, 617_607_504];
+    assert_eq!(first(ArrivalPattern::Poisson), poisson);
+    assert_eq!(
+        first(ArrivalPattern::Gamma { smoothness: 0.5 }),
+        [41_252_725, 117_755_511, 168_701_748, 430_370_319, 433_174_187]
+    );
+}
+
+#[test]
+fn poisson_gaps_are_exponential() {
+    let arrivals = whole(&rate(RateProfile::constant(100.0), ArrivalPattern::Poisson, 20_000), 5);
+    let distance = ks_distance_to(&gaps(&arrivals), |gap| 1.0 - (-100.0 * gap).exp()).expect("arrivals");
+    // One-sample critical value at 0.01 is 1.628 / sqrt(n).
+    assert!(distance < 1.628 / (20_000f64).sqrt(), "{distance}");
+}
+
+#[test]
+fn gamma_gaps_have_their_shape() {
+    // Shape 2 is the Erlang distribution: its distribution function is closed.
+    let arrivals =
+        whole(&rate(RateProfile::constant(50.0), ArrivalPattern::Gamma { smoothness: 2.0 }, 20_000), 6);
+    let erlang = |gap: f64| 1.0 - (-100.0 * gap).exp() * (1.0 + 100.0 * gap);
+    let distance = ks_distance_to(&gaps(&arrivals), erlang).expect("arrivals");
+    assert!(distance < 1.628 / (20_000f64).sqrt(), "{distance}");
+    // Shape 1/4: coefficient of variation 2.
+    let bursty =
+        whole(&rate(RateProfile::constant(50.0), ArrivalPattern::Gamma { smoothness: 0.25 }, 40_000), 7);
+    let gaps = gaps(&bursty);
+    let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+    let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+    assert!((mean * 50.0 - 1.0).abs() < 0.05, "{mean}");
+    assert!((variance.sqrt() / mean - 2.0).abs() < 0.1, "{}", variance.sqrt() / mean);
+}
+
+#[test]
+fn patterns_are_told_apart_by_the_distance() {
+    let instants = |pattern, seed| -> Vec<u64> {
+        let plan = rate(RateProfile::constant(100.0), pattern, 2_000);
+        whole(&plan, seed).iter().map(|arrival| arrival.intended_offset_ns).collect()
+    };
+    let poisson = instants(ArrivalPattern::Poisson, 1);
+    let bound = ks_critical(2_000, 2_000);
+    let again = distance::arrival_distance(&poisson, &instants(ArrivalPattern::Poisson, 2)).expect("both");
+    let constant =
+        distance::arrival_distance(&poisson, &instants(ArrivalPattern::Constant, 1)).expect("both");
+    assert!(again < bound && constant > 5.0 * bound, "{again} {constant} {bound}");
+}
+
+#[test]
+fn a_ramp_delivers_its_integral() {
+    let mut plan = rate(RateProfile::ramped(200.0, 10.0), ArrivalPattern::Poisson, 100_000);
+    plan.duration = Some(Duration::from_secs(20));
+    let arrivals = whole(&plan, 3);
+    let until = |seconds: u64| {
+        arrivals.iter().filter(|a| a.intended_offset_ns < seconds * 1_000_000_000).count() as f64
+    };
+    // Expected 250, 1000 and 3000; five standard deviations of a Poisson count.
+    for (seconds, expected) in [(5, 250.0f64), (10, 1_000.0), (20, 3_000.0)] {
+        let got = until(seconds);
+        assert!((got - expected).abs() < 5.0 * expected.sqrt(), "{got} in {seconds} s, expected {expected}");
+    }
+    assert_eq!(until(20) as usize, arrivals.len());
+}
+
+#[test]
+fn closed_loop_opens_its_slots() {
+    let mut plan = closed(4);
+    plan.concurrency_ramp = Duration::from_secs(3);
+    let opens: Vec<_> = whole(&plan, 1).iter().map(|a| a.intended_offset_ns / 1_000_000_000).collect();
+    assert_eq!(opens, [0, 1, 2, 3]);
+    plan.requests = Some(2);
+    assert_eq!(whole(&plan, 1).len(), 2);
+}
+
+fn trace(auto_offset: bool, start: Option<u64>, end: Option<u64>, speedup: f64) -> PhasePlan {
+    let ms = |value: Option<u64>| value.map(Duration::from_millis);
+    let replay = TraceReplay { auto_offset, start: ms(start), end: ms(end), speedup };
+    PhasePlan { shape: LoadShape::FixedSchedule(replay), concurrency: None, ..closed(1) }
+}
+
+fn instants(millis: &[u64]) -> Vec<TraceInstant> {
+    let instant = |(session, ms): (usize, &u64)| TraceInstant {
+        at: Duration::from_millis(*ms),
+        session: session as u64,
+    };
+    millis.iter().enumerate().map(instant).collect()
+}
+
+#[test]
+fn a_trace_keeps_its_distances() {
+    // Out of order in the file, in order on the wire.
+    let instants = instants(&[500, 100, 900, 300]);
+    let run = |plan: &PhasePlan| -> Vec<(u64, u64)> {
+        part(plan, 1, Share::WHOLE, &instants)
+            .map(|a| (a.intended_offset_ns / 1_000_000, a.session.expect("a trace names its sessions")))
+            .collect()
+    };
+    assert_eq!(run(&trace(false, None, None, 1.0)), [(100, 1), (300, 3), (500, 0), (900, 2)]);
+    assert_eq!(run(&trace(true, None, None, 1.0)), [(0, 1), (200, 3), (400, 0), (800, 2)]);
+    assert_eq!(run(&trace(false, Some(200), Some(600), 1.0)), [(100, 3), (300, 0)]);
+    assert_eq!(run(&trace(true, None, Some(600), 4.0)), [(0, 1), (50, 3), (100, 0)]);
+    let clock = part(&trace(true, None, None, 2.0), 1, Share::WHOLE, &instants).trace_clock();
+    assert_eq!(clock.expect("fixed schedule").offset_ns(Duration::from_millis(700)), 300_000_000);
+}
+
+#[test]
+fn shares_count_what_they_hold() {
+    for size in 1..7 {
+        for total in 0..40 {
+            let shares = (0..size).map(|rank| Share::new(rank, size).expect("rank below size"));
+            let counts: Vec<_> = shares.map(|share| (share, share.count_of(total))).collect();
+            assert_eq!(counts.iter().map(|(_, count)| count).sum::<u64>(), total);
+            for (share, count) in counts {
+                assert_eq!((0..total).filter(|n| share.holds(*n)).count() as u64, count);
+                assert!((0..count).all(|index| share.holds(share.nth(index)) && share.nth(index) < total));
+            }
+        }
+    }
+    assert_eq!(Share::new(3, 3), None);
+}
+
+fn any_plan() -> impl Strategy<Value = PhasePlan> {
+    let pattern = prop_oneof![
+        Just(ArrivalPattern::Constant),
+        Just(ArrivalPattern::Poisson),
+        (0.1f64..10.0).prop_map(|smoothness| ArrivalPattern::Gamma { smoothness }),
+        Just(ArrivalPattern::ConcurrencyBurst),
+    ];
+    let profile = prop_oneof![
+        (0.5f64..2_000.0).prop_map(RateProfile::constant),
+        (0.5f64..2_000.0, 0.1f64..30.0).prop_map(|(rate, ramp)| RateProfile::ramped(rate, ramp)),
+    ];
+    prop_oneof![
+        (profile, pattern, 0u64..300).prop_map(|(profile, pattern, n)| rate(profile, pattern, n)),
+        (1u32..50).prop_map(closed),
+        (any::<bool>(), 0.5f64..8.0).prop_map(|(auto, speedup)| trace(auto, None, None, speedup)),
+        (0.5f64..100.0, 1u32..20, 1u32..6).prop_map(|(rate, users, turns)| PhasePlan {
+            shape: LoadShape::UserCentric(UserRate { rate, users, turns }),
+            sessions: Some(120),
+            ..closed(1)
+        }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn parts_together_are_the_whole(
+        plan in any_plan(),
+        seed in any::<u64>(),
+        machines in 1u32..4,
+        shards in 1u32..4,
+        millis in prop::collection::vec(0u64..60_000, 0..80),
+    ) {
+        let instants = instants(&millis);
+        let expected: Vec<_> = part(&plan, seed, Share::WHOLE, &instants).collect();
+        let mut union = Vec::new();
+        for machine in 0..machines {
+            for shard in 0..shards {
+                let share = Share::new(machine, machines).and_then(|s| s.split(shard, shards)).expect("in range");
+                union.extend(part(&plan, seed, share, &instants));
+            }
+        }
+        union.sort_by_key(|arrival| arrival.number);
+        prop_assert_eq!(&union, &expected);
+        prop_assert!(expected.windows(2).all(|pair| pair[0].intended_offset_ns <= pair[1].intended_offset_ns));
+    }
+}
