@@ -184,7 +184,8 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
         root_correlation_id: Some(correlation_id.clone()),
         x_correlation_id: Some(correlation_id),
     };
-    let trace_data = parts.options.http_trace.then(|| outcome::trace_data(&finished, &parts.requests, anchor));
+    let trace_data =
+        parts.options.http_trace.then(|| outcome::trace_data(&finished, &parts.requests, anchor));
     let record = RequestRecord { metadata, metrics, trace_data, error };
 
     let mut line = Vec::new();

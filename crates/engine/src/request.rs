@@ -72,7 +72,10 @@ impl RequestBuilder {
     /// Prepares what all requests share.
     pub fn new(config: RequestConfig) -> Self {
         let mut headers = HeaderMap::new();
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("tokmeter/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(
+            header::USER_AGENT,
+            HeaderValue::from_static(concat!("tokmeter/", env!("CARGO_PKG_VERSION"))),
+        );
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let accept = if config.streaming { "text/event-stream" } else { "application/json" };
         headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
@@ -145,7 +148,11 @@ impl RequestBuilder {
             sticky,
             last_of_sticky: last_of_session,
             timeout: Some(self.config.timeout),
-            cancel_after: self.config.cancellation.as_ref().and_then(|cancellations| cancellations.delay_of(number)),
+            cancel_after: self
+                .config
+                .cancellation
+                .as_ref()
+                .and_then(|cancellations| cancellations.delay_of(number)),
         }
     }
 

@@ -136,12 +136,13 @@ pub fn run<S: RecordSink + 'static>(
     let collector = Collector::create(&files, sink, sink_path, live.clone(), Box::new(move || stop.stop()))?;
     let collector = spawn("collector", move || collector.run(&from_decoders))?;
 
-    let tokens = Arc::new(match (config.tokens, builder.config().endpoint.produces_tokens()) {
-        (_, false) => TokenCounting::InputOnly(config.tokenizer.clone()),
-        (TokenPolicy::Server, _) => TokenCounting::Server,
-        (TokenPolicy::Tokenizer, _) => TokenCounting::Tokenizer(config.tokenizer.clone()),
-        (TokenPolicy::Auto, _) => TokenCounting::Auto(config.tokenizer.clone()),
-    });
+    let tokens =
+        Arc::new(match (config.tokens, builder.config().endpoint.kind().metadata().produces_tokens) {
+            (_, false) => TokenCounting::InputOnly(config.tokenizer.clone()),
+            (TokenPolicy::Server, _) => TokenCounting::Server,
+            (TokenPolicy::Tokenizer, _) => TokenCounting::Tokenizer(config.tokenizer.clone()),
+            (TokenPolicy::Auto, _) => TokenCounting::Auto(config.tokenizer.clone()),
+        });
     let options = DecodeOptions {
         streaming: builder.config().streaming,
         per_chunk_usage: builder.config().per_chunk_usage,

@@ -105,8 +105,8 @@ fn run(
         }
     };
     LocalSet::new().block_on(&runtime, async move {
-        let built = Client::new(parts.transport, parts.index as u32)
-            .and_then(|client| Ok((client, Timer::start()?)));
+        let built =
+            Client::new(parts.transport, parts.index as u32).and_then(|client| Ok((client, Timer::start()?)));
         let (client, timer) = match built {
             Ok(built) => built,
             Err(error) => {
@@ -290,4 +290,3 @@ impl PhaseContext {
 
 /// How soon to ask a neighbour thread again that was behind, ns.
 const RETRY_NS: u64 = 100_000;
-

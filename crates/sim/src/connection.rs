@@ -61,25 +61,15 @@ pub(crate) struct Connection {
 /// Serves a connection until it ends.
 pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, id: u64) {
     let wire = &worker.shared.config.wire;
-    let pace = wire.write_bytes.map(|bytes| Pace {
-        bytes,
-        pause_ns: wire.write_pause_us * 1000,
-    });
-    let mut connection = Connection {
-        worker,
-        stream,
-        inbuf: Vec::new(),
-        id,
-        nth: 0,
-        half_closed: false,
-        pace,
-    };
+    let pace = wire.write_bytes.map(|bytes| Pace { bytes, pause_ns: wire.write_pause_us * 1000 });
+    let mut connection =
+        Connection { worker, stream, inbuf: Vec::new(), id, nth: 0, half_closed: false, pace };
     let next = connection.run().await;
     match next {
         Some(Next::Reset) => {
             // RST instead of FIN.
-            if let Err(error) = socket2::SockRef::from(&connection.stream)
-                .set_linger(Some(std::time::Duration::ZERO))
+            if let Err(error) =
+                socket2::SockRef::from(&connection.stream).set_linger(Some(std::time::Duration::ZERO))
             {
                 tracing::debug!(%error, "cannot reset a connection");
             }
@@ -100,11 +90,7 @@ impl Connection {
                 Ok(NextHead::End) | Err(Gone) => return Some(Next::Close),
                 Ok(NextHead::Unreadable(status)) => {
                     let told = self.plain_error(status, true).await;
-                    return Some(if told.is_ok() {
-                        Next::Linger
-                    } else {
-                        Next::Close
-                    });
+                    return Some(if told.is_ok() { Next::Linger } else { Next::Close });
                 }
             };
             self.nth += 1;
@@ -167,16 +153,11 @@ impl Connection {
                 return Poll::Ready(());
             }
             match self.stream.try_read_buf(&mut self.inbuf) {
-                Ok(0) if self.worker.shared.config.connections.allow_half_close => {
-                    self.half_closed = true
-                }
+                Ok(0) if self.worker.shared.config.connections.allow_half_close => self.half_closed = true,
                 Ok(0) => return Poll::Ready(()),
                 Ok(_) => {}
                 Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                    ) => {}
+                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 Err(_) => return Poll::Ready(()),
             }
         }
@@ -232,10 +213,7 @@ impl Connection {
     /// Lets the client finish sending, so that the close does not destroy the answer.
     async fn linger(&mut self) {
         const LONGEST_NS: u64 = 2_000_000_000;
-        if socket2::SockRef::from(&self.stream)
-            .shutdown(std::net::Shutdown::Write)
-            .is_err()
-        {
+        if socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write).is_err() {
             return;
         }
         let sleep = self.worker.timer.sleep_until(mono_ns() + LONGEST_NS);

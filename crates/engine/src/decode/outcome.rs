@@ -54,7 +54,8 @@ fn transport(exchange: &Exchange, error: &TransportError) -> RequestError {
         kind: Some(kind),
         message,
         cause: error.causes.first().map(|cause| bounded(cause)),
-        cause_chain: (!error.causes.is_empty()).then(|| error.causes.iter().map(|cause| bounded(cause)).collect()),
+        cause_chain: (!error.causes.is_empty())
+            .then(|| error.causes.iter().map(|cause| bounded(cause)).collect()),
         class: Some(error.class),
         side: Some(error.side),
         phase: Some(error.phase),
@@ -64,7 +65,10 @@ fn transport(exchange: &Exchange, error: &TransportError) -> RequestError {
 fn cancellation(exchange: &Exchange, error: &TransportError) -> String {
     match exchange.trace.request_send_end_ns {
         Some(sent) => {
-            format!("request cancelled {:.3}s after being sent", error.at.0.saturating_sub(sent.0) as f64 / 1e9)
+            format!(
+                "request cancelled {:.3}s after being sent",
+                error.at.0.saturating_sub(sent.0) as f64 / 1e9
+            )
         }
         None => "request cancelled before it was sent".to_owned(),
     }

@@ -65,7 +65,13 @@ impl TokenCounting {
     }
 
     /// Counts the tokens of one request.
-    pub(crate) fn count(&self, session: &Session, turn: u32, history: &[Message], reply: &Reply) -> TokenCounts {
+    pub(crate) fn count(
+        &self,
+        session: &Session,
+        turn: u32,
+        history: &[Message],
+        reply: &Reply,
+    ) -> TokenCounts {
         let usage = reply.usage.as_ref();
         let answered = reply.events > 0 || !reply.deltas.is_empty();
         match self {
@@ -76,7 +82,9 @@ impl TokenCounting {
                 compare_with_usage: true,
                 ..output(tokenizer, reply)
             },
-            TokenCounting::Auto(_) if usage.is_some_and(|usage| usage.completion.is_some()) => from_usage(reply),
+            TokenCounting::Auto(_) if usage.is_some_and(|usage| usage.completion.is_some()) => {
+                from_usage(reply)
+            }
             TokenCounting::Auto(tokenizer) => TokenCounts {
                 input: input(tokenizer, session, turn, history),
                 source: answered.then_some(TokenSource::Builtin),

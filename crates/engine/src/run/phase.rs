@@ -127,7 +127,8 @@ fn shard_load(plan: &PhasePlan, stage: &Stage, shard: usize, start: MonoNs) -> S
         LoadShape::Closed => {
             let ramp = plan.slot_ramp();
             let slots = plan.concurrency.unwrap_or(1) as usize;
-            let free_at = (shard..slots).step_by(shards).map(|slot| start.after(ramp.opens_at_ns(slot as u64)));
+            let free_at =
+                (shard..slots).step_by(shards).map(|slot| start.after(ramp.opens_at_ns(slot as u64)));
             ShardLoad::Slots { free_at: free_at.collect() }
         }
         LoadShape::Rate { .. } => ShardLoad::Rate {

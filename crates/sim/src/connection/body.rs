@@ -29,11 +29,7 @@ impl From<Gone> for NoBody {
 
 impl Connection {
     /// Reads the body behind `head`, after `100 Continue` if the client waits for that.
-    pub(super) async fn read_body(
-        &mut self,
-        head: &Head,
-        head_received_ns: u64,
-    ) -> Result<Body, NoBody> {
+    pub(super) async fn read_body(&mut self, head: &Head, head_received_ns: u64) -> Result<Body, NoBody> {
         let limit = self.worker.shared.config.max_body_bytes;
         if let BodyLength::Fixed(length) = head.body
             && length > limit as u64
@@ -54,11 +50,7 @@ impl Connection {
                     }
                     received_ns = mono_ns();
                 }
-                Ok(Body {
-                    range: head.len..end,
-                    consumed: end,
-                    received_ns,
-                })
+                Ok(Body { range: head.len..end, consumed: end, received_ns })
             }
             BodyLength::Chunked => self.read_chunked(head.len, limit, head_received_ns).await,
         }
@@ -84,11 +76,7 @@ impl Connection {
                     if &self.inbuf[read + line..read + line + 2] != b"\r\n" {
                         return Err(NoBody::Refused(400));
                     }
-                    return Ok(Body {
-                        range: start..write,
-                        consumed: read + line + 2,
-                        received_ns,
-                    });
+                    return Ok(Body { range: start..write, consumed: read + line + 2, received_ns });
                 }
                 Ok(httparse::Status::Complete((line, size))) => {
                     if size > (limit + start - write.min(limit + start)) as u64 {
@@ -98,8 +86,7 @@ impl Connection {
                     while self.inbuf.len() < read + line + size + 2 {
                         received_ns = self.more().await?;
                     }
-                    self.inbuf
-                        .copy_within(read + line..read + line + size, write);
+                    self.inbuf.copy_within(read + line..read + line + size, write);
                     write += size;
                     read += line + size + 2;
                 }

@@ -83,11 +83,7 @@ impl Connection {
         worker.put_back(scratch);
         self.pace = usual_pace;
         let silent = config.connections.silent_close_after_stream;
-        Ok(if close || silent {
-            Next::Close
-        } else {
-            Next::KeepAlive
-        })
+        Ok(if close || silent { Next::Close } else { Next::KeepAlive })
     }
 
     /// Writes what is packed, each cut by itself, and logs it.

@@ -41,15 +41,10 @@ impl Body for AnswerBody {
     type Data = Bytes;
     type Error = Broken;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Blocks(blocks) => {
-                Poll::Ready(blocks.next().map(|block| Ok(Frame::data(block.into()))))
-            }
+            Self::Blocks(blocks) => Poll::Ready(blocks.next().map(|block| Ok(Frame::data(block.into())))),
             Self::Stream(stream) => stream.poll_frame(cx),
         }
     }
@@ -87,9 +82,7 @@ impl StreamBody {
         let wire = &connection.worker.shared.config.wire;
         let pace = match script.plan.fault {
             Some(Fault::Drip { interval_ms }) => Some((1, u64::from(interval_ms) * 1_000_000)),
-            _ => wire
-                .write_bytes
-                .map(|bytes| (bytes, wire.write_pause_us * 1000)),
+            _ => wire.write_bytes.map(|bytes| (bytes, wire.write_pause_us * 1000)),
         };
         Self {
             connection,
@@ -142,10 +135,7 @@ impl StreamBody {
             while config.wire.flush == Flush::Coalesce
                 && self.rendered.bytes.len() < COALESCE_BYTES
                 && self.script.cut().is_none()
-                && self
-                    .script
-                    .next_due()
-                    .is_some_and(|due_ns| due_ns <= mono_ns())
+                && self.script.next_due().is_some_and(|due_ns| due_ns <= mono_ns())
             {
                 self.script.render_next(config, &mut self.rendered);
             }
@@ -157,9 +147,7 @@ impl StreamBody {
             return Poll::Ready(());
         }
         let timer = &self.connection.worker.timer;
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| timer.sleep_until(deadline_ns));
+        let sleep = self.sleep.get_or_insert_with(|| timer.sleep_until(deadline_ns));
         ready!(Pin::new(sleep).poll(cx));
         self.sleep = None;
         Poll::Ready(())
@@ -169,9 +157,7 @@ impl StreamBody {
     fn take_frame(&mut self, flush: Flush) -> Bytes {
         let marks = &self.rendered.marks[self.taken_events..];
         let mut end = match flush {
-            Flush::PerEvent => marks
-                .first()
-                .map_or(self.rendered.bytes.len(), |mark| mark.end),
+            Flush::PerEvent => marks.first().map_or(self.rendered.bytes.len(), |mark| mark.end),
             Flush::Coalesce => self.rendered.bytes.len(),
         };
         let now_ns = mono_ns();
@@ -179,11 +165,7 @@ impl StreamBody {
             end = end.min(self.taken + bytes);
             self.not_before_ns = now_ns + pause_ns;
         }
-        let ended: Vec<_> = marks
-            .iter()
-            .take_while(|mark| mark.end <= end)
-            .copied()
-            .collect();
+        let ended: Vec<_> = marks.iter().take_while(|mark| mark.end <= end).copied().collect();
         let tokens = ended.iter().map(|mark| mark.tokens).sum();
         let bytes = Bytes::copy_from_slice(&self.rendered.bytes[self.taken..end]);
         self.taken = end;
