@@ -31,13 +31,3 @@ pub struct CompletionsArgs {
     /// Shell
     pub shell: clap_complete::Shell,
 }
-
-/// A word of a fixed list, in any case, with `-` or `_`, as the engine's own names have it.
-pub fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    use serde::de::IntoDeserializer;
-    use serde::de::value::{Error, StrDeserializer};
-
-    let word = text.to_ascii_lowercase().replace('-', "_");
-    let deserializer: StrDeserializer<'_, Error> = word.as_str().into_deserializer();
-    T::deserialize(deserializer).map_err(|error| error.to_string().replace('_', "-"))
-}

@@ -17,6 +17,7 @@ pub mod schedule;
 pub mod secret;
 pub mod seed;
 mod shard;
+pub mod sink;
 pub mod tokenizer;
 
 pub use collect::RecordSink;

@@ -1,5 +1,11 @@
 //! The files of a run: one module for each format.
 
+pub mod inputs;
+mod json_text;
+pub mod names;
+pub mod outputs;
+pub mod raw;
+pub mod records;
 pub mod server_csv;
 pub mod server_json;
 pub mod server_jsonl;

@@ -1,6 +1,8 @@
 //! The configuration a run was made with, as files show it (FORMATS 5.2): it validates as AIPerf's
 //! `BenchmarkConfig`, so only keys of that schema appear, and no secret does.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 use tokmeter_engine::schedule::{ArrivalPattern, LoadShape, PhasePlan};
 use tokmeter_engine::secret;
@@ -8,7 +10,7 @@ use tokmeter_engine::secret;
 use crate::args::profile::ProfileArgs;
 
 /// `input_config` of the summary.
-pub fn input_config(args: &ProfileArgs, warmup: Option<&PhasePlan>, profiling: &PhasePlan, dir: &str) -> Value {
+pub fn input_config(args: &ProfileArgs, warmup: Option<&PhasePlan>, profiling: &PhasePlan, dir: &Path) -> Value {
     let mut config = json!({
         "models": {"items": args.endpoint.model_names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()},
         "endpoint": endpoint(args),
