@@ -1,10 +1,28 @@
 //! A run: dataset, schedule, shards, records; and the server-metrics collector.
 //!
-//! The engine never prints. It emits records and events; writers, console and screens subscribe.
+//! The engine never prints. It emits records and counters; writers, console and screens read them.
 
+pub mod collect;
 mod choice;
 pub mod dataset;
+mod decode;
 pub mod endpoint;
+pub mod feed;
+pub mod health;
+pub mod live;
+pub mod notes;
+pub mod plan;
+pub mod request;
+pub mod run;
 pub mod schedule;
+pub mod secret;
 pub mod seed;
+pub mod server_metrics;
+mod shard;
+pub mod sink;
 pub mod tokenizer;
+
+pub use collect::RecordSink;
+pub use decode::TokenSource;
+pub use live::{Live, LiveCounts};
+pub use run::{RunConfig, RunControl, RunError, RunOutcome, run};

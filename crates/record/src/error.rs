@@ -88,3 +88,57 @@ pub struct RequestError {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
 }
+
+impl RequestError {
+    /// Whether the server refused the request because its input exceeds the model's context. Servers say so
+    /// in words only; these are the words of vLLM, SGLang, llama.cpp, TensorRT-LLM and the OpenAI API.
+    pub fn is_context_overflow(&self) -> bool {
+        const WORDS: [&str; 8] = [
+            "maximum context length",
+            "context_length_exceeded",
+            "exceed_context_size",
+            "exceeds the available context size",
+            "longer than the model's context length",
+            "context window",
+            "max_model_len",
+            "max_seq_len",
+        ];
+        let client_fault = self.code.is_none_or(|code| (400..500).contains(&code) || code == 502);
+        if !client_fault || self.class == Some(ErrorClass::Cancelled) {
+            return false;
+        }
+        let message = self.message.to_ascii_lowercase();
+        WORDS.iter().any(|words| message.contains(words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(code: i64, message: &str) -> RequestError {
+        RequestError {
+            code: Some(code),
+            kind: None,
+            message: message.into(),
+            cause: None,
+            cause_chain: None,
+            class: None,
+            side: None,
+            phase: None,
+        }
+    }
+
+    #[test]
+    fn context_overflow_is_told_from_other_refusals() {
+        for message in [
+            "This model's maximum context length is 4096 tokens. However, your prompt contains 4097 tokens",
+            "The input (10251 tokens) is longer than the model's context length (4096 tokens).",
+            "request (10251 tokens) exceeds the available context size (4096 tokens), try increasing it",
+        ] {
+            assert!(error(400, message).is_context_overflow(), "{message}");
+        }
+        assert!(!error(400, "unknown field `foo`").is_context_overflow());
+        assert!(!error(500, "maximum context length").is_context_overflow());
+    }
+}

@@ -3,14 +3,19 @@
 //! This crate knows neither an async runtime nor HTTP nor threads. A program that only wants to read
 //! tokmeter's or AIPerf's files needs nothing else.
 
+pub mod analysis;
 pub mod error;
+pub mod format;
 pub mod metric;
 pub mod request;
+pub mod server;
+pub mod statistics;
 pub mod time;
 pub mod trace;
 
 pub use error::{ErrorClass, RequestError, Side};
-pub use metric::{MetricId, MetricValue, Metrics};
+pub use metric::{MetricId, MetricValue, Metrics, Slos};
 pub use request::{BenchmarkPhase, Metadata, RequestRecord};
+pub use statistics::{MetricSet, MetricSummary, RunStatistics, RunSummary};
 pub use time::{ClockAnchor, MonoNs, WallNs};
 pub use trace::{Phase, Trace, TraceData};

@@ -1,14 +1,12 @@
 //! Metrics: the catalogue of every metric we know, and the values of one record.
 
 pub mod catalogue;
+mod json;
+mod slo;
+pub mod unit;
 
-use std::fmt;
-
-use serde::de::{MapAccess, Visitor};
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-pub use catalogue::{Kind, MetricDef, MetricId};
+pub use catalogue::{Flags, Group, Kind, MetricDef, MetricId, Source, ValueType};
+pub use slo::{Slo, SloError, Slos};
 
 /// The value of one metric in one record, in the unit of the file (`MetricDef::unit`).
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +34,14 @@ impl MetricKey {
         match self {
             MetricKey::Known(id) => id.def().tag,
             MetricKey::Foreign(tag, _) => tag,
+        }
+    }
+
+    /// Whether a record line may hold it: internal metrics are inputs of others and never leave the program.
+    pub fn in_files(&self) -> bool {
+        match self {
+            MetricKey::Known(id) => id.def().in_records(),
+            MetricKey::Foreign(..) => true,
         }
     }
 
@@ -109,103 +115,13 @@ impl Metrics {
         self.values.iter().map(|(key, value)| (key, value))
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
-    }
-}
-
-struct Entry<'a>(&'a MetricValue, &'a str);
-
-impl Serialize for Entry<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        match self.0 {
-            MetricValue::Int(value) => map.serialize_entry("value", value)?,
-            MetricValue::Float(value) => map.serialize_entry("value", value)?,
-            MetricValue::List(values) => map.serialize_entry("value", values)?,
-        }
-        map.serialize_entry("unit", self.1)?;
-        map.end()
-    }
-}
-
-impl Serialize for Metrics {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.values.len()))?;
-        for (key, value) in &self.values {
-            map.serialize_entry(key.tag(), &Entry(value, key.unit()))?;
-        }
-        map.end()
-    }
-}
-
-#[derive(Deserialize)]
-struct OwnedEntry {
-    value: OwnedValue,
-    #[serde(default)]
-    unit: String,
-}
-
-/// Int, float or list without `untagged`'s buffering.
-struct OwnedValue(MetricValue);
-
-impl<'de> Deserialize<'de> for OwnedValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ValueVisitor;
-        impl<'de> Visitor<'de> for ValueVisitor {
-            type Value = OwnedValue;
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a number or a list of numbers")
-            }
-            fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-                Ok(OwnedValue(MetricValue::Int(value)))
-            }
-            fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-                Ok(OwnedValue(match i64::try_from(value) {
-                    Ok(value) => MetricValue::Int(value),
-                    Err(_) => MetricValue::Float(value as f64),
-                }))
-            }
-            fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-                Ok(OwnedValue(MetricValue::Float(value)))
-            }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut values = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(4096));
-                while let Some(value) = seq.next_element::<f64>()? {
-                    values.push(value);
-                }
-                Ok(OwnedValue(MetricValue::List(values)))
-            }
-        }
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for Metrics {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MetricsVisitor;
-        impl<'de> Visitor<'de> for MetricsVisitor {
-            type Value = Metrics;
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a map of metrics")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut metrics = Metrics::with_capacity(48);
-                while let Some(tag) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-                    let entry: OwnedEntry = map.next_value()?;
-                    let key = match MetricId::from_tag(&tag) {
-                        Some(id) => MetricKey::Known(id),
-                        None => MetricKey::Foreign(tag.into(), entry.unit.into()),
-                    };
-                    metrics.push(key, entry.value.0);
-                }
-                Ok(metrics)
-            }
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Metrics::default())
-            }
-        }
-        deserializer.deserialize_any(MetricsVisitor)
     }
 }

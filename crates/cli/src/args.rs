@@ -1,0 +1,35 @@
+//! What can be typed. One file for each command.
+
+pub mod analyze;
+pub mod config;
+pub mod demo;
+pub mod profile;
+pub mod sim;
+
+use clap::{Parser, Subcommand};
+
+/// Measure LLM inference: profile a server, analyze a run, watch a gateway.
+#[derive(Debug, Parser)]
+#[command(name = "tokmeter", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Profile(Box<profile::ProfileArgs>),
+    Demo(Box<demo::DemoArgs>),
+    Analyze(analyze::AnalyzeArgs),
+    Sim(Box<sim::SimArgs>),
+    Config(config::ConfigArgs),
+    Completions(CompletionsArgs),
+}
+
+/// Print shell completions.
+#[derive(clap::Args, Debug)]
+pub struct CompletionsArgs {
+    /// Shell
+    pub shell: clap_complete::Shell,
+}

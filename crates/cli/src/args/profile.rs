@@ -1,0 +1,560 @@
+//! Flags of `profile`. Names, aliases and defaults are AIPerf's (contract: CLI.md); ours stand at the end of
+//! each group.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use tokmeter_engine::dataset::config::RangeStyle;
+use tokmeter_engine::dataset::{CacheBust, CorpusStyle, DatasetFormat, SamplingStrategy};
+use tokmeter_engine::endpoint::EndpointType;
+use tokmeter_engine::schedule::ArrivalPattern;
+
+/// Load a server, time every phase of every request, and write the results.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct ProfileArgs {
+    #[command(flatten)]
+    pub endpoint: EndpointArgs,
+    #[command(flatten)]
+    pub transport: TransportArgs,
+    #[command(flatten)]
+    pub tokens: TokenArgs,
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub load: LoadArgs,
+    #[command(flatten)]
+    pub warmup: WarmupArgs,
+    #[command(flatten)]
+    pub runs: RunsArgs,
+    #[command(flatten)]
+    pub server_metrics: ServerMetricsArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub service: ServiceArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Closed loop, 8 requests in flight, streaming:
+    tokmeter profile -m my-model -u localhost:8000 --streaming --concurrency 8 --request-count 200
+  Open loop, 20 requests a second, Poisson arrivals, for a minute after 10 requests of warmup:
+    tokmeter profile -m my-model -u localhost:8000 --streaming --request-rate 20 --benchmark-duration 60 \\
+      --warmup-request-count 10
+  Replay a trace with its own timing:
+    tokmeter profile -m my-model -u localhost:8000 --streaming --input-file trace.jsonl \\
+      --custom-dataset-type mooncake-trace --fixed-schedule
+  Fail a CI job when the tail is too slow:
+    tokmeter profile -m my-model -u localhost:8000 --streaming --slo 'time_to_first_token_p99<500ms'
+
+Exit codes: 0 ok, 1 a threshold failed, 2 usage, 3 target unreachable, 4 run not valid, 130 interrupted.";
+
+/// What is asked, and how.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Endpoint")]
+pub struct EndpointArgs {
+    /// Model name, or several separated by commas (dealt to sessions in turn)
+    #[arg(long = "model-names", visible_alias = "model", short = 'm', value_name = "NAME", value_delimiter = ',', required = true)]
+    pub model_names: Vec<String>,
+    /// How several models are dealt to sessions
+    #[arg(long, value_name = "STRATEGY", default_value = "round-robin", value_parser = ["round-robin", "round_robin", "random"])]
+    pub model_selection_strategy: String,
+    /// Server, with or without scheme; several are used in turn
+    #[arg(long, short = 'u', value_name = "URL", num_args = 1.., default_value = "http://localhost:8000")]
+    pub url: Vec<String>,
+    /// How several URLs are used
+    #[arg(long, value_name = "STRATEGY", default_value = "round-robin", value_parser = ["round-robin", "round_robin"])]
+    pub url_strategy: String,
+    /// API of the server
+    #[arg(long, value_name = "TYPE", default_value = "chat")]
+    pub endpoint_type: EndpointType,
+    /// Path that replaces the API's own, beginning with /
+    #[arg(long = "custom-endpoint", visible_alias = "endpoint", value_name = "PATH")]
+    pub custom_endpoint: Option<String>,
+    /// Ask for a stream
+    #[arg(long)]
+    pub streaming: bool,
+    /// Sent as `Authorization: Bearer`; never written anywhere
+    #[arg(long, value_name = "KEY", env = "TOKMETER_API_KEY", hide_env_values = true)]
+    pub api_key: Option<String>,
+    /// Header `Name:Value`, or a JSON object of headers; may be repeated
+    #[arg(long, short = 'H', value_name = "HEADER")]
+    pub header: Vec<String>,
+    /// Fields merged into every body: `key:value` or a JSON object; may be repeated
+    #[arg(long, value_name = "FIELD", num_args = 1..)]
+    pub extra_inputs: Vec<String>,
+    /// Time limit of a request, from its start to its last byte, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 21600.0)]
+    pub request_timeout_seconds: f64,
+    /// Send `max_tokens` instead of `max_completion_tokens`
+    #[arg(long)]
+    pub use_legacy_max_tokens: bool,
+    /// Wait this long, in seconds, for the model to answer before the run starts
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    pub wait_for_model_timeout: f64,
+    /// What must work before the run starts
+    #[arg(long, value_name = "MODE", default_value = "inference")]
+    pub wait_for_model_mode: WaitMode,
+    /// Pause between two tries, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    pub wait_for_model_interval: f64,
+    /// Body template of `--endpoint-type template`: a file with {{placeholders}}
+    #[arg(long, value_name = "FILE")]
+    pub template: Option<PathBuf>,
+    /// Where the answer's text stands (JSONPath), for `raw` and `template`
+    #[arg(long, value_name = "PATH")]
+    pub response_path: Option<String>,
+}
+
+/// What `--wait-for-model-timeout` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WaitMode {
+    /// The model is listed by /v1/models.
+    Models,
+    /// One small request succeeds.
+    Inference,
+    /// Both.
+    Both,
+}
+
+/// How connections are made.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Connections")]
+pub struct TransportArgs {
+    /// pooled: any request takes any idle connection; never: a new one each; sticky-user-sessions: one for
+    /// each session
+    #[arg(long, value_name = "STRATEGY", default_value = "pooled", value_parser = ["pooled", "never", "sticky-user-sessions", "sticky_user_sessions"])]
+    pub connection_reuse_strategy: String,
+    /// Most connections at once [default: as many as the load needs]
+    #[arg(long, value_name = "N")]
+    pub max_connections: Option<usize>,
+    /// HTTP version; `2` without TLS speaks HTTP/2 at once (prior knowledge)
+    #[arg(long, value_name = "VERSION", default_value = "auto", value_parser = ["auto", "1.1", "2"])]
+    pub http_version: String,
+    /// Requests at once on one HTTP/2 connection
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub http2_streams_per_connection: usize,
+    /// Where receive stamps come from; kernel stamps stay true when this machine is busy
+    #[arg(long, value_name = "SOURCE", default_value = "auto", value_parser = ["auto", "kernel", "user"])]
+    pub timestamp_source: String,
+    /// Trust the certificates of this PEM file too
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// Client certificate (PEM), with --key
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Key of the client certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Accept any certificate
+    #[arg(long)]
+    pub insecure: bool,
+    /// Do not resume TLS sessions: every new connection pays the full handshake
+    #[arg(long)]
+    pub no_tls_resumption: bool,
+    /// Name sent as SNI and checked in the certificate
+    #[arg(long, value_name = "NAME")]
+    pub sni: Option<String>,
+    /// Use this address for host and port; may be repeated
+    #[arg(long, value_name = "HOST:PORT:ADDRESS")]
+    pub resolve: Vec<String>,
+    /// Connect to another host and port than the URL's; may be repeated
+    #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2")]
+    pub connect_to: Vec<String>,
+    /// How long resolved names are kept, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300.0)]
+    pub dns_ttl: f64,
+    /// Time limit for a TCP and TLS handshake, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    pub connect_timeout: f64,
+    /// HTTP proxy (http://host:port); proxy variables of the environment are not used
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<String>,
+    /// Hosts that are reached without the proxy, separated by commas
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',', env = "NO_PROXY")]
+    pub no_proxy: Vec<String>,
+    /// Largest response header accepted, in KiB
+    #[arg(long, value_name = "KIB", default_value_t = 256)]
+    pub max_header_kib: usize,
+    /// Largest response body accepted, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    pub max_body_mib: usize,
+}
+
+/// How tokens are counted.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Tokens")]
+pub struct TokenArgs {
+    /// `builtin` (o200k_base), a tokenizer.json, or a directory that holds one [default: the server's usage,
+    /// else builtin]
+    #[arg(long, value_name = "TOKENIZER")]
+    pub tokenizer: Option<String>,
+    /// Take all token counts from the server's usage object
+    #[arg(long, conflicts_with = "tokenizer")]
+    pub use_server_token_count: bool,
+    /// Ask for usage in every event, for exact inter-token latency (needs --use-server-token-count)
+    #[arg(long, requires_all = ["use_server_token_count", "streaming"])]
+    pub per_chunk_usage: bool,
+}
+
+/// What is sent.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Input")]
+pub struct InputArgs {
+    /// Dataset file (JSONL, JSON, CSV, text; gzip and zstd too) or directory
+    #[arg(long, value_name = "FILE")]
+    pub input_file: Option<PathBuf>,
+    /// Format of the input file [default: told by its content]
+    #[arg(long, value_name = "TYPE", requires = "input_file")]
+    pub custom_dataset_type: Option<DatasetFormat>,
+    /// Order in which dataset entries are used
+    #[arg(long, value_name = "STRATEGY")]
+    pub dataset_sampling_strategy: Option<SamplingStrategy>,
+    /// Makes all draws reproducible [default: a new seed each run, written to the summary]
+    #[arg(long, value_name = "SEED")]
+    pub random_seed: Option<u64>,
+    /// Sessions to run
+    #[arg(long = "conversation-num", visible_aliases = ["num-conversations", "num-sessions"], value_name = "N")]
+    pub conversation_num: Option<u64>,
+    /// Distinct prompts made [default: the request count, else 100]
+    #[arg(long = "num-dataset-entries", visible_alias = "num-prompts", value_name = "N")]
+    pub num_dataset_entries: Option<u64>,
+    /// Turns of a session: mean
+    #[arg(long = "conversation-turn-mean", visible_alias = "session-turns-mean", value_name = "N")]
+    pub conversation_turn_mean: Option<f64>,
+    /// Turns of a session: standard deviation
+    #[arg(long = "conversation-turn-stddev", visible_alias = "session-turns-stddev", value_name = "N")]
+    pub conversation_turn_stddev: Option<f64>,
+    /// Pause between turns in ms: mean
+    #[arg(long = "conversation-turn-delay-mean", visible_alias = "session-turn-delay-mean", value_name = "MS")]
+    pub conversation_turn_delay_mean: Option<f64>,
+    /// Pause between turns in ms: standard deviation
+    #[arg(long = "conversation-turn-delay-stddev", visible_alias = "session-turn-delay-stddev", value_name = "MS")]
+    pub conversation_turn_delay_stddev: Option<f64>,
+    /// Factor on every pause between turns
+    #[arg(long = "conversation-turn-delay-ratio", visible_alias = "session-delay-ratio", value_name = "RATIO")]
+    pub conversation_turn_delay_ratio: Option<f64>,
+    /// Longest pause between turns, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub inter_turn_delay_cap_seconds: Option<f64>,
+    /// Input tokens: mean; a list runs each (default 550)
+    #[arg(long = "prompt-input-tokens-mean", visible_aliases = ["isl", "synthetic-input-tokens-mean"], value_name = "TOKENS", value_delimiter = ',')]
+    pub prompt_input_tokens_mean: Vec<f64>,
+    /// Input tokens: standard deviation
+    #[arg(long = "prompt-input-tokens-stddev", visible_aliases = ["isl-stddev", "synthetic-input-tokens-stddev"], value_name = "TOKENS")]
+    pub prompt_input_tokens_stddev: Option<f64>,
+    /// Tokens of a block of hash-id traces (default 512)
+    #[arg(long = "prompt-input-tokens-block-size", visible_aliases = ["isl-block-size", "synthetic-input-tokens-block-size"], value_name = "TOKENS")]
+    pub prompt_input_tokens_block_size: Option<u32>,
+    /// Output tokens asked for: mean; a list runs each
+    #[arg(long = "prompt-output-tokens-mean", visible_aliases = ["osl", "output-tokens-mean"], value_name = "TOKENS", value_delimiter = ',')]
+    pub prompt_output_tokens_mean: Vec<f64>,
+    /// Output tokens asked for: standard deviation
+    #[arg(long = "prompt-output-tokens-stddev", visible_aliases = ["osl-stddev", "output-tokens-stddev"], value_name = "TOKENS")]
+    pub prompt_output_tokens_stddev: Option<f64>,
+    /// Pairs of lengths with probabilities: `128,64:60;512|20,256|10:40`
+    #[arg(long = "seq-dist", visible_alias = "sequence-distribution", value_name = "DIST")]
+    pub seq_dist: Option<String>,
+    /// Texts in one request (embeddings, completions)
+    #[arg(long = "prompt-batch-size", visible_aliases = ["batch-size-text", "batch-size"], short = 'b', value_name = "N")]
+    pub prompt_batch_size: Option<u32>,
+    /// What synthetic prompts are made of: sentences, or words in no order
+    #[arg(long, value_name = "CORPUS")]
+    pub prompt_corpus: Option<CorpusStyle>,
+    /// Draw lengths evenly from a window of this ratio around the means
+    #[arg(long, value_name = "RATIO")]
+    pub random_range_ratio: Option<String>,
+    /// Whose window --random-range-ratio means
+    #[arg(long, value_name = "STYLE", default_value = "vllm")]
+    pub random_corpus_style: RangeStyle,
+    /// System message of every session
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["system_prompt_file", "shared_system_prompt_length", "prompt_prefix_pool_size"])]
+    pub system_prompt: Option<String>,
+    /// File with the system message of every session
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["shared_system_prompt_length", "prompt_prefix_pool_size"])]
+    pub system_prompt_file: Option<PathBuf>,
+    /// Tokens of a synthetic system message shared by all sessions
+    #[arg(long, value_name = "TOKENS")]
+    pub shared_system_prompt_length: Option<u32>,
+    /// Tokens of a synthetic first message of each session
+    #[arg(long, value_name = "TOKENS")]
+    pub user_context_prompt_length: Option<u32>,
+    /// Number of shared prefixes
+    #[arg(long = "prompt-prefix-pool-size", visible_aliases = ["prefix-prompt-pool-size", "num-prefix-prompts"], value_name = "N", requires = "prompt_prefix_length")]
+    pub prompt_prefix_pool_size: Option<u32>,
+    /// Tokens of each shared prefix
+    #[arg(long = "prompt-prefix-length", visible_alias = "prefix-prompt-length", value_name = "TOKENS", requires = "prompt_prefix_pool_size")]
+    pub prompt_prefix_length: Option<u32>,
+    /// Keep repeats from meeting a warm prefix cache
+    #[arg(long, value_name = "TARGET", default_value = "none")]
+    pub cache_bust: CacheBust,
+    /// Images in a chat message
+    #[arg(long = "image-batch-size", visible_alias = "batch-size-image", value_name = "N")]
+    pub image_batch_size: Option<u32>,
+    /// Width of synthetic images: mean, in pixels; 0 sends none
+    #[arg(long, value_name = "PIXELS")]
+    pub image_width_mean: Option<f64>,
+    /// Height of synthetic images: mean, in pixels; 0 sends none
+    #[arg(long, value_name = "PIXELS")]
+    pub image_height_mean: Option<f64>,
+    /// Directory of images to send instead of synthetic ones
+    #[arg(long, value_name = "DIR")]
+    pub image_source: Option<PathBuf>,
+    /// Width of synthetic images: standard deviation
+    #[arg(long, value_name = "PIXELS")]
+    pub image_width_stddev: Option<f64>,
+    /// Height of synthetic images: standard deviation
+    #[arg(long, value_name = "PIXELS")]
+    pub image_height_stddev: Option<f64>,
+    /// Passages to rank: mean
+    #[arg(long, value_name = "N")]
+    pub rankings_passages_mean: Option<f64>,
+    /// Passages to rank: standard deviation
+    #[arg(long, value_name = "N")]
+    pub rankings_passages_stddev: Option<f64>,
+    /// Tokens of a passage: mean
+    #[arg(long, value_name = "TOKENS")]
+    pub rankings_passages_prompt_token_mean: Option<f64>,
+    /// Tokens of a passage: standard deviation
+    #[arg(long, value_name = "TOKENS")]
+    pub rankings_passages_prompt_token_stddev: Option<f64>,
+    /// Tokens of a query: mean
+    #[arg(long, value_name = "TOKENS")]
+    pub rankings_query_prompt_token_mean: Option<f64>,
+    /// Tokens of a query: standard deviation
+    #[arg(long, value_name = "TOKENS")]
+    pub rankings_query_prompt_token_stddev: Option<f64>,
+}
+
+/// How much, and when.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Load")]
+pub struct LoadArgs {
+    /// Requests in flight; a list runs each (default 1 without a rate)
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub concurrency: Vec<u32>,
+    /// Requests a second; with --concurrency that is a cap; a list runs each
+    #[arg(long, value_name = "RATE", value_delimiter = ',')]
+    pub request_rate: Vec<f64>,
+    /// Shape of arrivals (default poisson, or gamma with --arrival-smoothness)
+    #[arg(long = "arrival-pattern", visible_alias = "request-rate-mode", value_name = "PATTERN")]
+    pub arrival_pattern: Option<ArrivalPattern>,
+    /// Shape of gamma arrivals: 1 is Poisson, higher is smoother
+    #[arg(long = "arrival-smoothness", visible_alias = "vllm-burstiness", value_name = "SHAPE")]
+    pub arrival_smoothness: Option<f64>,
+    /// File of `seconds,rate` lines: a rate that changes over time
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["request_rate", "user_centric_rate"])]
+    pub request_rate_series: Option<PathBuf>,
+    /// Requests to send (default 10 without another end); a list runs each
+    #[arg(long = "request-count", visible_alias = "num-requests", value_name = "N", value_delimiter = ',')]
+    pub request_count: Vec<u64>,
+    /// Send for this long, in seconds; a list runs each
+    #[arg(long, value_name = "SECONDS", value_delimiter = ',')]
+    pub benchmark_duration: Vec<f64>,
+    /// How long requests in flight may go on after that, in seconds (default 30; `inf` waits for all)
+    #[arg(long, value_name = "SECONDS", requires = "benchmark_duration")]
+    pub benchmark_grace_period: Option<f64>,
+    /// Requests that may wait for their first token at once (needs --streaming)
+    #[arg(long, value_name = "N", requires = "streaming")]
+    pub prefill_concurrency: Option<u32>,
+    /// Reach the concurrency over this long, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub concurrency_ramp_duration: Option<f64>,
+    /// Reach the prefill concurrency over this long, in seconds
+    #[arg(long, value_name = "SECONDS", requires = "prefill_concurrency")]
+    pub prefill_concurrency_ramp_duration: Option<f64>,
+    /// Reach the rate over this long, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub request_rate_ramp_duration: Option<f64>,
+    /// Send each request at its instant in the trace
+    #[arg(long, conflicts_with_all = ["request_rate", "user_centric_rate", "no_fixed_schedule"])]
+    pub fixed_schedule: bool,
+    /// Ignore the trace's instants
+    #[arg(long)]
+    pub no_fixed_schedule: bool,
+    /// Begin the schedule at its first request
+    #[arg(long, requires = "fixed_schedule", conflicts_with = "fixed_schedule_start_offset")]
+    pub fixed_schedule_auto_offset: bool,
+    /// Leave out requests before this instant, in ms
+    #[arg(long, value_name = "MS", requires = "fixed_schedule")]
+    pub fixed_schedule_start_offset: Option<u64>,
+    /// Leave out requests after this instant, in ms
+    #[arg(long, value_name = "MS", requires = "fixed_schedule")]
+    pub fixed_schedule_end_offset: Option<u64>,
+    /// Play the schedule this many times faster
+    #[arg(long, value_name = "FACTOR")]
+    pub replay_speedup: Option<f64>,
+    /// Each of --num-users sends at its own pace; together this many requests a second
+    #[arg(long, value_name = "RATE", requires = "num_users", conflicts_with = "request_rate")]
+    pub user_centric_rate: Option<f64>,
+    /// Users of --user-centric-rate
+    #[arg(long, value_name = "N", requires = "user_centric_rate")]
+    pub num_users: Option<u32>,
+    /// Cancel this share of requests, in percent
+    #[arg(long, value_name = "PERCENT")]
+    pub request_cancellation_rate: Option<f64>,
+    /// Cancel this long after a request was sent, in seconds (default 0)
+    #[arg(long, value_name = "SECONDS", requires = "request_cancellation_rate")]
+    pub request_cancellation_delay: Option<f64>,
+    /// Exit 1 when more than this share of requests failed (0 to 1)
+    #[arg(long, value_name = "SHARE")]
+    pub failed_request_threshold: Option<f64>,
+}
+
+/// The phase before the measurement.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Warmup")]
+pub struct WarmupArgs {
+    /// Requests of the warmup
+    #[arg(long = "warmup-request-count", visible_alias = "num-warmup-requests", value_name = "N")]
+    pub warmup_request_count: Option<u64>,
+    /// Length of the warmup, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub warmup_duration: Option<f64>,
+    /// Sessions of the warmup
+    #[arg(long, value_name = "N")]
+    pub num_warmup_sessions: Option<u64>,
+    /// Requests in flight during warmup [default: as in the measurement]
+    #[arg(long, value_name = "N")]
+    pub warmup_concurrency: Option<u32>,
+    /// Prefill concurrency during warmup
+    #[arg(long, value_name = "N")]
+    pub warmup_prefill_concurrency: Option<u32>,
+    /// Requests a second during warmup
+    #[arg(long, value_name = "RATE")]
+    pub warmup_request_rate: Option<f64>,
+    /// Shape of arrivals during warmup
+    #[arg(long, value_name = "PATTERN")]
+    pub warmup_arrival_pattern: Option<ArrivalPattern>,
+    /// How long warmup requests may go on after the warmup's duration, in seconds
+    #[arg(long, value_name = "SECONDS", requires = "warmup_duration")]
+    pub warmup_grace_period: Option<f64>,
+    /// Reach the warmup concurrency over this long, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub warmup_concurrency_ramp_duration: Option<f64>,
+    /// Reach the warmup prefill concurrency over this long, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub warmup_prefill_concurrency_ramp_duration: Option<f64>,
+    /// Reach the warmup rate over this long, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub warmup_request_rate_ramp_duration: Option<f64>,
+}
+
+/// Several runs in one.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Several runs")]
+pub struct RunsArgs {
+    /// Repeat the run, for confidence intervals (1 to 10)
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub num_profile_runs: u32,
+    /// Pause between repeats, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    pub profile_run_cooldown_seconds: f64,
+    /// Level of the confidence intervals
+    #[arg(long, value_name = "LEVEL", default_value_t = 0.95)]
+    pub confidence_level: f64,
+    /// Pause between the points of a sweep, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    pub parameter_sweep_cooldown_seconds: f64,
+}
+
+/// Metrics of the server and its GPUs.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Server metrics")]
+pub struct ServerMetricsArgs {
+    /// More Prometheus pages to scrape, beside <url>/metrics
+    #[arg(long, value_name = "URL", num_args = 1..)]
+    pub server_metrics: Vec<String>,
+    /// Scrape nothing
+    #[arg(long, conflicts_with = "server_metrics")]
+    pub no_server_metrics: bool,
+    /// Files to write
+    #[arg(long, value_name = "FORMAT", num_args = 1.., value_delimiter = ',', default_values = ["json", "csv", "parquet"], value_parser = ["json", "csv", "parquet", "jsonl"])]
+    pub server_metrics_formats: Vec<String>,
+    /// Fail the run (exit 4) when this metric is not offered; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub server_metrics_required: Vec<String>,
+    /// DCGM exporter pages [default: localhost:9400 and :9401, tried silently]
+    #[arg(long, value_name = "URL", num_args = 0..)]
+    pub gpu_telemetry: Vec<String>,
+    /// Ask no GPU exporter
+    #[arg(long, conflicts_with = "gpu_telemetry")]
+    pub no_gpu_telemetry: bool,
+}
+
+/// What is written.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Directory for all files [default: ./artifacts/<model>-<service>-<endpoint>-<load>]
+    #[arg(long = "output-artifact-dir", visible_alias = "artifact-dir", value_name = "DIR")]
+    pub output_artifact_dir: Option<PathBuf>,
+    /// Beginning of file names; a known suffix is cut
+    #[arg(long = "profile-export-prefix", visible_alias = "profile-export-file", value_name = "PREFIX")]
+    pub profile_export_prefix: Option<String>,
+    /// summary: no file per request; records: one line each; raw: bodies and every message too
+    #[arg(long = "export-level", visible_alias = "profile-export-level", value_name = "LEVEL", default_value = "records")]
+    pub export_level: ExportLevel,
+    /// Put instants, headers, connection and chunks of every request into the records
+    #[arg(long)]
+    pub export_http_trace: bool,
+    /// Print the table of HTTP phases too
+    #[arg(long)]
+    pub show_trace_timing: bool,
+    /// Statistics for windows of this length, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub slice_duration: Option<f64>,
+    /// Write the answers to outputs.json
+    #[arg(long)]
+    pub export_outputs_json: bool,
+    /// Objectives of goodput: `tag:value` pairs, `"time_to_first_token:200 inter_token_latency:20"`
+    #[arg(long, value_name = "PAIRS", num_args = 1..)]
+    pub goodput: Vec<String>,
+}
+
+/// How much is written per request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportLevel {
+    /// Summary files only.
+    Summary,
+    /// One line for each request.
+    Records,
+    /// Bodies and every response message too.
+    Raw,
+}
+
+/// How the tool itself behaves.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Tool")]
+pub struct ServiceArgs {
+    /// YAML file with flags as keys; flags given here win
+    #[arg(long, short = 'f', value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Progress display [default: dashboard on a terminal, else none]
+    #[arg(long = "ui-type", visible_alias = "ui", value_name = "TYPE")]
+    pub ui_type: Option<UiType>,
+    /// Threads that send requests [default: half the cores, at most 16]
+    #[arg(long = "workers-max", visible_alias = "max-workers", value_name = "N")]
+    pub workers_max: Option<usize>,
+    /// Threads that read answers [default: a quarter of the cores, at least 1]
+    #[arg(long = "record-processor-service-count", visible_alias = "record-processors", value_name = "N")]
+    pub record_processors: Option<usize>,
+    /// Log level
+    #[arg(long, value_name = "LEVEL", default_value = "info", ignore_case = true, value_parser = ["trace", "debug", "info", "notice", "warning", "success", "error", "critical"])]
+    pub log_level: String,
+    /// Log more
+    #[arg(long, short = 'v', action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Progress display.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UiType {
+    /// Full screen.
+    Dashboard,
+    /// Progress bars, or plain lines when not on a terminal.
+    Simple,
+    /// Nothing.
+    None,
+}

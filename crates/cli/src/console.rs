@@ -1,0 +1,37 @@
+//! What a person sees: tables at the end, progress on the way. All text from a server is made harmless first.
+
+pub mod number;
+pub mod progress;
+pub mod summary;
+pub mod table;
+
+use std::borrow::Cow;
+
+/// Text that cannot steer a terminal: control characters (escape sequences, line ends) become `�`.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    match text.chars().any(char::is_control) {
+        true => Cow::Owned(text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// The same, cut to at most `width` characters.
+pub fn harmless_cut(text: &str, width: usize) -> String {
+    let text = harmless(text);
+    match text.chars().count() <= width {
+        true => text.into_owned(),
+        false => text.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_are_disarmed() {
+        assert_eq!(harmless("a\x1b[31mred\nline"), "a\u{fffd}[31mred\u{fffd}line");
+        assert_eq!(harmless("plain ü"), "plain ü");
+        assert_eq!(harmless_cut("abcdef", 4), "abc…");
+    }
+}

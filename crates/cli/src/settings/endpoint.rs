@@ -1,0 +1,82 @@
+//! Endpoint flags become what every request has in common.
+
+use std::sync::Arc;
+
+use tokmeter_engine::endpoint::Endpoint;
+use tokmeter_engine::request::{RequestConfig, Target};
+use tokmeter_engine::secret::Secret;
+use tokmeter_http::{Origin, ReuseStrategy};
+
+use super::{pairs, transport};
+use crate::args::profile::ProfileArgs;
+use crate::exit::Failure;
+
+/// Resolves the endpoint flags.
+pub fn resolve(args: &ProfileArgs, reuse: ReuseStrategy) -> Result<RequestConfig, Failure> {
+    let given = &args.endpoint;
+    let kind = given.endpoint_type;
+    let api = kind.metadata();
+    if let Some(key) = &given.api_key
+        && !key.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        return Err(Failure::usage("--api-key: the key has characters a header cannot hold (a line end?)"));
+    }
+    if let Some(path) = &given.custom_endpoint
+        && !path.starts_with('/')
+    {
+        return Err(Failure::usage(format!("--endpoint: `{path}` is no path"))
+            .fix(format!("paths begin with /, for example {}", api.path.unwrap_or("/v1/chat/completions"))));
+    }
+    Ok(RequestConfig {
+        endpoint: Arc::new(Endpoint::new(kind)),
+        models: given.model_names.iter().map(|name| Arc::from(name.as_str())).collect(),
+        targets: targets(args)?,
+        streaming: given.streaming && api.supports_streaming,
+        api_key: given.api_key.as_deref().map(Secret::new),
+        headers: pairs::headers(&given.header)?,
+        extra: pairs::extra_inputs(&given.extra_inputs)?,
+        legacy_max_tokens: given.use_legacy_max_tokens,
+        per_chunk_usage: args.tokens.per_chunk_usage,
+        include_usage: true,
+        timeout: transport::seconds("--request-timeout-seconds", given.request_timeout_seconds)?,
+        sticky: reuse == ReuseStrategy::Sticky,
+        cancellation: None,
+    })
+}
+
+/// The servers, each with the path of its requests.
+fn targets(args: &ProfileArgs) -> Result<Vec<Target>, Failure> {
+    let api = args.endpoint.endpoint_type.metadata();
+    let path = args.endpoint.custom_endpoint.as_deref().or(api.path);
+    let target = |text: &String| {
+        let url = Origin::parse(text).map_err(|error| Failure::usage(format!("--url: {error}")))?;
+        let path = match path {
+            Some(path) => joined(url.base_path(), path),
+            None => url.request_path(),
+        };
+        Ok(Target { origin: url.origin.clone(), path: path.into(), authorization: url.authorization })
+    };
+    args.endpoint.url.iter().map(target).collect()
+}
+
+/// The endpoint's path after the URL's own; a version that both have (`http://host/v1`) stands once.
+fn joined(base: &str, path: &str) -> String {
+    let version = path.split('/').nth(1).unwrap_or_default();
+    let repeated = version.starts_with('v') && base.ends_with(&format!("/{version}"));
+    let base = if repeated { &base[..base.len() - version.len() - 1] } else { base };
+    format!("{base}{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joined;
+
+    #[test]
+    fn a_version_in_url_and_path_stands_once() {
+        assert_eq!(joined("", "/v1/chat/completions"), "/v1/chat/completions");
+        assert_eq!(joined("/v1", "/v1/chat/completions"), "/v1/chat/completions");
+        assert_eq!(joined("/team/v1", "/v1/embeddings"), "/team/v1/embeddings");
+        assert_eq!(joined("/team", "/v1/embeddings"), "/team/v1/embeddings");
+        assert_eq!(joined("/v2", "/v1/embeddings"), "/v2/v1/embeddings");
+    }
+}

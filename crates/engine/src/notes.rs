@@ -1,0 +1,38 @@
+//! What a run counts about itself beside the metrics: token sources, retries, coalesced reads, oddities.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tokmeter_record::{BenchmarkPhase, RequestRecord};
+
+use crate::decode::{Notes, TokenSource};
+
+/// Counts over all profiling records of a run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RunNotes {
+    /// Records by the source of their token counts.
+    pub token_sources: BTreeMap<TokenSource, u64>,
+    /// Streams that ended with `[DONE]`, but without a finish reason.
+    pub done_without_finish: u64,
+    /// Events of all streams.
+    pub events: u64,
+    /// Events that shared their read with an earlier one: their stamp is the last segment's.
+    pub coalesced_events: u64,
+    /// Requests that were sent again on a new connection, because a kept-alive one was dead.
+    pub retried_requests: u64,
+}
+
+impl RunNotes {
+    pub(crate) fn add(&mut self, record: &RequestRecord, notes: &Notes) {
+        if record.metadata.benchmark_phase != BenchmarkPhase::Profiling {
+            return;
+        }
+        if let Some(source) = notes.token_source {
+            *self.token_sources.entry(source).or_default() += 1;
+        }
+        self.done_without_finish += u64::from(notes.done_without_finish);
+        self.events += u64::from(notes.events);
+        self.coalesced_events += u64::from(notes.coalesced_events);
+        self.retried_requests += u64::from(notes.retried);
+    }
+}

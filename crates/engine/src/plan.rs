@@ -1,0 +1,174 @@
+//! What a phase asks of the shards: when it starts and ends, how much it may send, and in which shape.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokmeter_record::{BenchmarkPhase, MonoNs};
+
+use crate::schedule::{Schedule, TraceClock};
+
+/// Which phase a request belongs to; shared by all its requests.
+#[derive(Debug)]
+pub struct PhaseIdentity {
+    /// Warmup or profiling.
+    pub phase: BenchmarkPhase,
+    /// Position in the run.
+    pub index: u32,
+    /// Position among the profiling phases.
+    pub profiling_index: Option<u32>,
+    /// Name in files.
+    pub name: Arc<str>,
+}
+
+/// How many requests and sessions a phase may start. Shared by all shards; two atomic counters, no lock.
+#[derive(Debug, Default)]
+pub struct Budget {
+    max_requests: Option<u64>,
+    max_sessions: Option<u64>,
+    requests: AtomicU64,
+    sessions: AtomicU64,
+    stopped: AtomicBool,
+}
+
+impl Budget {
+    /// A budget with the given limits; `None` is unlimited (a duration or Ctrl-C ends the phase).
+    pub fn new(max_requests: Option<u64>, max_sessions: Option<u64>) -> Self {
+        Budget { max_requests, max_sessions, ..Budget::default() }
+    }
+
+    /// Number of the next request, from 0; `None` when the phase may send no more.
+    pub fn take_request(&self) -> Option<u64> {
+        Self::take(&self.requests, self.max_requests, &self.stopped)
+    }
+
+    /// Number of the next session, from 0; `None` when the phase may start no more.
+    pub fn take_session(&self) -> Option<u64> {
+        if self.max_requests.is_some_and(|max| self.requests.load(Ordering::Relaxed) >= max) {
+            return None;
+        }
+        Self::take(&self.sessions, self.max_sessions, &self.stopped)
+    }
+
+    fn take(counter: &AtomicU64, max: Option<u64>, stopped: &AtomicBool) -> Option<u64> {
+        if stopped.load(Ordering::Relaxed) {
+            return None;
+        }
+        let number = counter.fetch_add(1, Ordering::Relaxed);
+        if max.is_some_and(|max| number >= max) {
+            counter.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(number)
+    }
+
+    /// No request and no session from now on.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Budget::stop`] was called.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Whether no more requests may be started: all are taken, or the phase was stopped.
+    pub fn is_spent(&self) -> bool {
+        self.is_stopped() || self.max_requests.is_some_and(|max| self.requests_started() >= max)
+    }
+
+    /// Requests started so far.
+    pub fn requests_started(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// The limit of requests, if there is one.
+    pub fn max_requests(&self) -> Option<u64> {
+        self.max_requests
+    }
+}
+
+/// When the later turns of a session are due.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum TurnPacing {
+    /// Their delay after the answer to the turn before.
+    AfterReply,
+    /// At their own instants in the trace, but not before that answer.
+    Trace(TraceClock),
+    /// At an even distance from the turn before, in ns, but not before its answer.
+    Cadence(u64),
+}
+
+/// The shape of the load on one shard.
+pub enum ShardLoad {
+    /// Closed loop: each slot sends its next session when the previous one has ended.
+    Slots {
+        /// Instant at which each slot of this shard becomes free first (a ramp spreads them).
+        free_at: Vec<MonoNs>,
+    },
+    /// Open loop of requests: each arrival sends the turn of a running session that has waited longest, or
+    /// else begins a session.
+    Rate {
+        /// This shard's arrivals.
+        arrivals: Schedule,
+        /// Most requests in flight at once on this shard; arrivals beyond wait, visibly.
+        max_in_flight: Option<usize>,
+    },
+    /// Open loop of sessions: each begins at the instant its job carries.
+    Sessions {
+        /// When their later turns are due.
+        pacing: TurnPacing,
+        /// Most sessions in flight at once on this shard; arrivals beyond wait, visibly.
+        max_in_flight: Option<usize>,
+    },
+}
+
+/// One phase, as one shard sees it.
+pub struct ShardPlan {
+    /// Which phase.
+    pub identity: Arc<PhaseIdentity>,
+    /// Shared by all shards.
+    pub budget: Arc<Budget>,
+    /// First instant of the phase.
+    pub start: MonoNs,
+    /// This shard's load.
+    pub load: ShardLoad,
+    /// No request is started at or after this instant.
+    pub stop_at: Option<MonoNs>,
+    /// How long requests in flight may go on after the stop, ns; `None` waits for all.
+    pub grace_ns: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_gives_each_number_once_and_never_more_than_its_limit() {
+        let budget = Arc::new(Budget::new(Some(1_000), None));
+        let mut numbers: Vec<u64> = std::thread::scope(|scope| {
+            let takers: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| std::iter::from_fn(|| budget.take_request()).collect::<Vec<_>>()))
+                .collect();
+            takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect()
+        });
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..1_000).collect::<Vec<_>>());
+        assert_eq!(budget.requests_started(), 1_000);
+    }
+
+    #[test]
+    fn a_stopped_budget_gives_nothing() {
+        let budget = Budget::new(None, None);
+        assert_eq!(budget.take_session(), Some(0));
+        budget.stop();
+        assert_eq!(budget.take_session(), None);
+        assert_eq!(budget.take_request(), None);
+    }
+
+    #[test]
+    fn no_session_starts_once_all_requests_are_taken() {
+        let budget = Budget::new(Some(1), None);
+        assert_eq!(budget.take_request(), Some(0));
+        assert_eq!(budget.take_session(), None);
+    }
+}

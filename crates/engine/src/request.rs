@@ -1,0 +1,236 @@
+//! From a turn to the HTTP request that carries it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tokmeter_http::exchange::{Origin, Request};
+use uuid::Uuid;
+
+use crate::dataset::Session;
+use crate::decode::Finished;
+use crate::endpoint::{BodyError, BodyInput, Decoder, Endpoint, KeyHeader, Message};
+use crate::schedule::Cancellations;
+use crate::secret::{self, Secret};
+
+/// A server to send to: origin and the path before the endpoint's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Scheme, host and port.
+    pub origin: Arc<Origin>,
+    /// Path and query of every request.
+    pub path: Arc<str>,
+    /// From `user:password@` of the URL.
+    pub authorization: Option<HeaderValue>,
+}
+
+/// What every request of a run has in common.
+#[derive(Clone, Debug)]
+pub struct RequestConfig {
+    /// How bodies are built and answers read.
+    pub endpoint: Arc<Endpoint>,
+    /// Models, used round robin over sessions.
+    pub models: Vec<Arc<str>>,
+    /// Servers, used round robin over requests (over sessions when sticky).
+    pub targets: Vec<Target>,
+    /// Ask for a stream.
+    pub streaming: bool,
+    /// Sent in the header the API wants it in.
+    pub api_key: Option<Secret>,
+    /// The user's own headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Fields merged into every body.
+    pub extra: Map<String, Value>,
+    /// Send `max_tokens` where `max_completion_tokens` is usual.
+    pub legacy_max_tokens: bool,
+    /// Ask for usage in every event (`--per-chunk-usage`).
+    pub per_chunk_usage: bool,
+    /// Ask the stream for a usage event.
+    pub include_usage: bool,
+    /// Time limit of a request.
+    pub timeout: Duration,
+    /// Sessions stay on one connection.
+    pub sticky: bool,
+    /// Requests to cancel, and how long after they were sent.
+    pub cancellation: Option<Cancellations>,
+}
+
+/// Builds requests. Shared by feeder, shards and decoders.
+#[derive(Debug)]
+pub struct RequestBuilder {
+    config: RequestConfig,
+    base_headers: HeaderMap,
+}
+
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+impl RequestBuilder {
+    /// Prepares what all requests share.
+    pub fn new(config: RequestConfig) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::USER_AGENT,
+            HeaderValue::from_static(concat!("tokmeter/", env!("CARGO_PKG_VERSION"))),
+        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let accept = if config.streaming { "text/event-stream" } else { "application/json" };
+        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        let api = config.endpoint.kind().metadata();
+        for (name, value) in api.headers {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        if let Some(key) = &config.api_key {
+            let (name, text) = match api.key_header {
+                KeyHeader::Bearer => (header::AUTHORIZATION, format!("Bearer {}", key.expose())),
+                KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), key.expose().to_owned()),
+            };
+            // The settings have checked that the key is visible ASCII.
+            if let Ok(mut value) = HeaderValue::from_str(&text) {
+                value.set_sensitive(true);
+                headers.insert(name, value);
+            }
+        }
+        for (name, value) in &config.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        RequestBuilder { config, base_headers: headers }
+    }
+
+    /// What all requests have in common.
+    pub fn config(&self) -> &RequestConfig {
+        &self.config
+    }
+
+    pub(crate) fn is_sticky(&self) -> bool {
+        self.config.sticky
+    }
+
+    /// Body of one turn. `history` holds the turns before it, with the answers they got.
+    ///
+    /// # Errors
+    /// When the endpoint cannot send what the turn holds.
+    pub fn body(&self, session: &Session, turn: usize, history: &[Message]) -> Result<Bytes, BodyError> {
+        let models = &self.config.models;
+        self.config.endpoint.body(&BodyInput {
+            model: &models[session_number(session) % models.len()],
+            streaming: self.config.streaming,
+            session,
+            turn: &session.turns[turn],
+            history,
+            legacy_max_tokens: self.config.legacy_max_tokens,
+            extra: &self.config.extra,
+            include_usage: self.config.include_usage,
+            continuous_usage: self.config.per_chunk_usage,
+        })
+    }
+
+    /// The request that carries a body.
+    pub(crate) fn request(
+        &self,
+        number: u64,
+        body: Bytes,
+        request_id: Uuid,
+        correlation_id: Uuid,
+        sticky: Option<u64>,
+        last_of_session: bool,
+    ) -> Request {
+        let target = self.target(number, sticky);
+        Request {
+            origin: target.origin.clone(),
+            method: Method::POST,
+            path: target.path.clone(),
+            headers: self.headers(target, request_id, correlation_id),
+            body,
+            sticky,
+            last_of_sticky: last_of_session,
+            timeout: Some(self.config.timeout),
+            cancel_after: self
+                .config
+                .cancellation
+                .as_ref()
+                .and_then(|cancellations| cancellations.delay_of(number)),
+        }
+    }
+
+    fn target(&self, number: u64, sticky: Option<u64>) -> &Target {
+        let turn = sticky.unwrap_or(number) as usize;
+        &self.config.targets[turn % self.config.targets.len()]
+    }
+
+    fn headers(&self, target: &Target, request_id: Uuid, correlation_id: Uuid) -> HeaderMap {
+        let mut buffer = Uuid::encode_buffer();
+        let mut headers = self.base_headers.clone();
+        if let Some(authorization) = &target.authorization {
+            headers.entry(header::AUTHORIZATION).or_insert_with(|| authorization.clone());
+        }
+        let mut insert = |name: &HeaderName, text: &str| {
+            // An id is always visible ASCII.
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name.clone(), value);
+            }
+        };
+        insert(&X_REQUEST_ID, request_id.hyphenated().encode_lower(&mut buffer));
+        insert(&X_CORRELATION_ID, correlation_id.hyphenated().encode_lower(&mut buffer));
+        insert(&TRACEPARENT, &traceparent(request_id));
+        headers
+    }
+
+    /// A decoder for the answers of this run.
+    pub(crate) fn decoder(&self, keep_text: bool) -> Decoder {
+        Decoder::new(self.config.endpoint.clone(), keep_text)
+    }
+
+    /// Headers as they were sent, secrets redacted.
+    pub(crate) fn sent_headers(&self, finished: &Finished) -> BTreeMap<String, String> {
+        let target = self.target(finished.number, finished.sticky);
+        let mut shown =
+            crate::decode::shown_headers(&self.headers(target, finished.request_id, finished.correlation_id));
+        shown.insert("host".to_owned(), target.origin.authority());
+        shown.insert("content-length".to_owned(), finished.body.len().to_string());
+        shown
+    }
+
+    /// A body as files show it: as sent, unless extra inputs hold a secret, which is replaced.
+    pub fn shown_body(&self, body: &[u8]) -> Option<Box<RawValue>> {
+        let text = std::str::from_utf8(body).ok()?;
+        let has_secret = self.config.extra.keys().any(|key| secret::is_sensitive(key));
+        if !has_secret {
+            return RawValue::from_string(text.to_owned()).ok();
+        }
+        let mut fields: Map<String, Value> = serde_json::from_str(text).ok()?;
+        for (key, value) in &mut fields {
+            if secret::is_sensitive(key) && self.config.extra.contains_key(key) {
+                *value = Value::String(secret::REDACTED.to_owned());
+            }
+        }
+        serde_json::value::to_raw_value(&fields).ok()
+    }
+}
+
+/// W3C trace context: the request id is the trace id, so that a gateway's log and ours meet.
+fn traceparent(request_id: Uuid) -> String {
+    let span = request_id.as_u64_pair().1 | 1;
+    format!("00-{}-{span:016x}-01", request_id.simple())
+}
+
+/// Number at the end of the session's id, so that models are dealt alike on every machine.
+fn session_number(session: &Session) -> usize {
+    session.id.rsplit('_').next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traceparent_follows_the_w3c_form() {
+        let id = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdee);
+        assert_eq!(traceparent(id), "00-0123456789abcdef0123456789abcdee-0123456789abcdef-01");
+    }
+}

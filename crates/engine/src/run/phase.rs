@@ -1,0 +1,160 @@
+//! One phase: deal the load to the shards, wait for them, say what was delivered.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokmeter_http::clock;
+use tokmeter_record::{BenchmarkPhase, ClockAnchor, MonoNs, WallNs};
+
+use crate::dataset::Dataset;
+use crate::feed::{Dealing, Feeder, FeederReport, Job};
+use crate::plan::{Budget, PhaseIdentity, ShardLoad, ShardPlan, TurnPacing};
+use crate::request::RequestBuilder;
+use crate::schedule::{LoadShape, PhasePlan, Schedule, Share};
+use crate::seed::Seed;
+use crate::shard::{Assignment, ShardHandle};
+
+/// Time between the decision to start and the first send, so that every shard is ready.
+const LEAD_NS: u64 = 2_000_000;
+
+/// One phase of a run.
+#[derive(Clone, Debug)]
+pub struct PhaseConfig {
+    /// Warmup or profiling.
+    pub phase: BenchmarkPhase,
+    /// Name in files.
+    pub name: String,
+    /// How much, and when.
+    pub plan: PhasePlan,
+}
+
+/// What a phase did.
+#[derive(Clone, Debug)]
+pub struct PhaseReport {
+    /// Warmup or profiling.
+    pub phase: BenchmarkPhase,
+    /// Name in files.
+    pub name: String,
+    /// First instant of the schedule.
+    pub start: WallNs,
+    /// When the last request had returned.
+    pub end: WallNs,
+    /// Requests started.
+    pub requests: u64,
+    /// How the feeder of prepared sessions did.
+    pub feeder: FeederReport,
+}
+
+/// What all phases of a run share.
+pub(super) struct Stage<'a> {
+    pub shards: &'a [ShardHandle],
+    pub builder: &'a Arc<RequestBuilder>,
+    pub dataset: &'a Arc<Dataset>,
+    pub seed: Seed,
+    pub anchor: &'a ClockAnchor,
+}
+
+pub(super) fn run(config: &PhaseConfig, index: u32, stage: &Stage) -> std::io::Result<PhaseReport> {
+    let plan = &config.plan;
+    let shards = stage.shards.len();
+    let identity = Arc::new(PhaseIdentity {
+        phase: config.phase,
+        index,
+        profiling_index: (config.phase == BenchmarkPhase::Profiling).then_some(0),
+        name: config.name.as_str().into(),
+    });
+    let budget = Arc::new(Budget::new(plan.requests, plan.sessions));
+    let start = clock::now().after(LEAD_NS);
+    let feeder = start_feeder(config.phase, plan, stage, start)?;
+    let mut finished = Vec::new();
+    for (shard, (handle, feed)) in stage.shards.iter().zip(feeder.feeds).enumerate() {
+        let (done, is_done) = oneshot::channel();
+        let plan = ShardPlan {
+            identity: identity.clone(),
+            budget: budget.clone(),
+            start,
+            load: shard_load(plan, stage, shard, start),
+            stop_at: plan.duration.map(|duration| start.after(duration.as_nanos() as u64)),
+            grace_ns: plan.grace.map(|grace| grace.as_nanos() as u64),
+        };
+        // A shard that is gone has panicked; joining it tells.
+        let _ = handle.assignments.send(Assignment { plan, feed, done });
+        finished.push(is_done);
+    }
+    debug_assert_eq!(finished.len(), shards);
+    let ends = finished.into_iter().filter_map(|is_done| is_done.blocking_recv().ok());
+    let last_end = ends.max().unwrap_or(start).max(start);
+    Ok(PhaseReport {
+        phase: config.phase,
+        name: config.name.clone(),
+        start: stage.anchor.wall(start),
+        end: stage.anchor.wall(last_end),
+        requests: budget.requests_started(),
+        feeder: feeder.report,
+    })
+}
+
+/// Sessions in the order in which they are sent, prepared ahead.
+fn start_feeder(
+    phase: BenchmarkPhase,
+    plan: &PhasePlan,
+    stage: &Stage,
+    start: MonoNs,
+) -> std::io::Result<Feeder> {
+    let (builder, dataset) = (stage.builder.clone(), stage.dataset.clone());
+    let is_warmup = phase == BenchmarkPhase::Warmup;
+    let job = move |number: u64, intended: Option<MonoNs>, turns: Option<u32>| {
+        let session = if is_warmup { dataset.warmup_session(number) } else { dataset.session(number) };
+        let first_body = builder.body(&session, 0, &[])?;
+        Ok(Job { session, first_body, intended, turns })
+    };
+    let shards = stage.shards.len();
+    match plan.shape {
+        LoadShape::Closed | LoadShape::Rate { .. } => {
+            Feeder::start(shards, Dealing::Shared, (0..).map(move |number| job(number, None, None)))
+        }
+        LoadShape::FixedSchedule(_) | LoadShape::UserCentric(_) => {
+            let arrivals = schedule(plan, stage, Share::WHOLE);
+            let jobs = arrivals.map(move |arrival| {
+                let intended = start.after(arrival.intended_offset_ns);
+                job(arrival.session.unwrap_or(arrival.number), Some(intended), arrival.turns)
+            });
+            Feeder::start(shards, Dealing::RoundRobin, jobs)
+        }
+    }
+}
+
+/// The part of the load that one shard carries.
+fn shard_load(plan: &PhasePlan, stage: &Stage, shard: usize, start: MonoNs) -> ShardLoad {
+    let shards = stage.shards.len();
+    let part = |total: u32| (total as usize + shards - 1 - shard) / shards;
+    let max_in_flight = plan.concurrency.map(|cap| part(cap).max(1));
+    match &plan.shape {
+        LoadShape::Closed => {
+            let ramp = plan.slot_ramp();
+            let slots = plan.concurrency.unwrap_or(1) as usize;
+            let free_at =
+                (shard..slots).step_by(shards).map(|slot| start.after(ramp.opens_at_ns(slot as u64)));
+            ShardLoad::Slots { free_at: free_at.collect() }
+        }
+        LoadShape::Rate { .. } => ShardLoad::Rate {
+            arrivals: schedule(plan, stage, Share::new(shard as u32, shards as u32).unwrap_or(Share::WHOLE)),
+            max_in_flight,
+        },
+        LoadShape::FixedSchedule(_) | LoadShape::UserCentric(_) => {
+            let whole = schedule(plan, stage, Share::WHOLE);
+            let pacing = match (whole.trace_clock(), whole.turn_gap_ns()) {
+                (Some(clock), _) => TurnPacing::Trace(clock),
+                (None, Some(gap)) => TurnPacing::Cadence(gap),
+                (None, None) => TurnPacing::AfterReply,
+            };
+            ShardLoad::Sessions { pacing, max_in_flight }
+        }
+    }
+}
+
+fn schedule(plan: &PhasePlan, stage: &Stage, share: Share) -> Schedule {
+    let dataset = stage.dataset.clone();
+    let turns_of = move |session: u64| dataset.turns_of(session);
+    Schedule::new(plan, stage.seed, share, stage.dataset.instants(), turns_of)
+}
