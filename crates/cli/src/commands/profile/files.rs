@@ -108,8 +108,13 @@ fn own_facts(finished: &Finished) -> Map<String, Value> {
             "feeder_starved": profiling.map(|phase| phase.feeder.starved()),
         },
     });
+    let warmup = outcome.phases.iter().find(|phase| phase.phase == BenchmarkPhase::Warmup);
+    let warmup = warmup.map(|phase| json!({"start_ns": phase.start, "end_ns": phase.end}));
     match facts {
-        Value::Object(facts) => facts,
+        Value::Object(mut facts) => {
+            facts.extend(warmup.map(|window| ("warmup_window".to_owned(), window)));
+            facts
+        }
         _ => Map::new(),
     }
 }
