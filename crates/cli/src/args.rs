@@ -1,5 +1,6 @@
 //! What can be typed. One file for each command.
 
+pub mod analyze;
 pub mod config;
 pub mod demo;
 pub mod profile;
@@ -20,6 +21,7 @@ pub struct Cli {
 pub enum Command {
     Profile(Box<profile::ProfileArgs>),
     Demo(Box<demo::DemoArgs>),
+    Analyze(analyze::AnalyzeArgs),
     Sim(Box<sim::SimArgs>),
     Config(config::ConfigArgs),
     Completions(CompletionsArgs),
@@ -30,14 +32,4 @@ pub enum Command {
 pub struct CompletionsArgs {
     /// Shell
     pub shell: clap_complete::Shell,
-}
-
-/// A word of a fixed list, in any case, with `-` or `_`, as the engine's own names have it.
-pub fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    use serde::de::IntoDeserializer;
-    use serde::de::value::{Error, StrDeserializer};
-
-    let word = text.to_ascii_lowercase().replace('-', "_");
-    let deserializer: StrDeserializer<'_, Error> = word.as_str().into_deserializer();
-    T::deserialize(deserializer).map_err(|error| error.to_string().replace('_', "-"))
 }

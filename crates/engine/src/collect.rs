@@ -60,7 +60,10 @@ impl LineFile {
         Ok(LineFile { path: path.to_owned(), writer: BufWriter::with_capacity(1 << 18, file) })
     }
 
-    fn run(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), CollectorError> {
+    fn run(
+        &mut self,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> Result<(), CollectorError> {
         write(&mut self.writer).map_err(|source| CollectorError { path: self.path.clone(), source })
     }
 }

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
-use tokmeter_http::exchange::{Exchange, Origin};
+use tokmeter_http::exchange::Exchange;
 use tokmeter_record::format::records;
+use tokmeter_record::metric::Slos;
 use tokmeter_record::{ClockAnchor, Metadata, MonoNs, RequestRecord};
 use uuid::Uuid;
 
@@ -33,7 +34,7 @@ pub(crate) struct Finished {
     pub session: Arc<Session>,
     pub history: Vec<Message>,
     pub intended: MonoNs,
-    pub target: Arc<Origin>,
+    pub sticky: Option<u64>,
     pub body: Bytes,
     pub exchange: Exchange,
     pub shard: usize,
@@ -85,6 +86,7 @@ pub(crate) struct DecodeOptions {
     pub raw: bool,
     pub http_trace: bool,
     pub outputs: bool,
+    pub slos: Slos,
 }
 
 /// Everything a decode thread is made of.
@@ -184,8 +186,10 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
         root_correlation_id: Some(correlation_id.clone()),
         x_correlation_id: Some(correlation_id),
     };
-    let trace_data = parts.options.http_trace.then(|| outcome::trace_data(&finished, &parts.requests, anchor));
-    let record = RequestRecord { metadata, metrics, trace_data, error };
+    let trace_data =
+        parts.options.http_trace.then(|| outcome::trace_data(&finished, &parts.requests, anchor));
+    let mut record = RequestRecord { metadata, metrics, trace_data, error };
+    parts.options.slos.mark(&mut record);
 
     let mut line = Vec::new();
     if parts.options.records {

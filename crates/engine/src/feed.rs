@@ -3,8 +3,8 @@
 //! Building a prompt and its JSON costs tens of microseconds; on a shard that would be lateness for every
 //! stream it serves. A feeder thread works ahead into bounded queues.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -129,9 +129,12 @@ fn deal(
 ) {
     for (number, job) in jobs.enumerate() {
         match job {
-            // A failed send means that the shard is gone: the phase is over.
-            Ok(job) if senders[number % senders.len()].send(job).is_ok() => {}
-            Ok(_) => return,
+            Ok(job) => {
+                // The shard is gone: the phase is over.
+                if senders[number % senders.len()].send(job).is_err() {
+                    return;
+                }
+            }
             Err(reason) => {
                 let _ = error.set(reason);
                 return;
@@ -146,7 +149,12 @@ mod tests {
 
     fn job(i: usize) -> Job {
         Job {
-            session: Arc::new(Session { id: format!("s{i}").into(), system: None, context: None, turns: vec![] }),
+            session: Arc::new(Session {
+                id: format!("s{i}").into(),
+                system: None,
+                context: None,
+                turns: vec![],
+            }),
             first_body: Bytes::new(),
             intended: None,
             turns: None,

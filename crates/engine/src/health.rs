@@ -64,7 +64,10 @@ impl Health {
             cpu_seconds: cpu,
             cpu_share: if elapsed > 0.0 { cpu / elapsed / cores } else { 0.0 },
             // USER_HZ is 100 on every Linux architecture.
-            steal_seconds: self.steal_ticks.zip(steal_ticks()).map(|(a, b)| b.saturating_sub(a) as f64 / 100.0),
+            steal_seconds: self
+                .steal_ticks
+                .zip(steal_ticks())
+                .map(|(a, b)| b.saturating_sub(a) as f64 / 100.0),
             throttled_periods: throttled.map(|(a, b)| b.periods.saturating_sub(a.periods)),
             throttled_seconds: throttled.map(|(a, b)| b.usec.saturating_sub(a.usec) as f64 / 1e6),
             peak_memory_mib: peak_memory_kib().map(|kib| kib as f64 / 1024.0),
@@ -98,5 +101,12 @@ fn throttling() -> Option<Throttling> {
 
 fn peak_memory_kib() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().trim_end_matches(" kB").trim().parse().ok()
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?
+        .trim()
+        .trim_end_matches(" kB")
+        .trim()
+        .parse()
+        .ok()
 }

@@ -24,6 +24,8 @@ pub struct Target {
     pub origin: Arc<Origin>,
     /// Path and query of every request.
     pub path: Arc<str>,
+    /// From `user:password@` of the URL.
+    pub authorization: Option<HeaderValue>,
 }
 
 /// What every request of a run has in common.
@@ -72,7 +74,10 @@ impl RequestBuilder {
     /// Prepares what all requests share.
     pub fn new(config: RequestConfig) -> Self {
         let mut headers = HeaderMap::new();
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("tokmeter/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(
+            header::USER_AGENT,
+            HeaderValue::from_static(concat!("tokmeter/", env!("CARGO_PKG_VERSION"))),
+        );
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let accept = if config.streaming { "text/event-stream" } else { "application/json" };
         headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
@@ -140,12 +145,16 @@ impl RequestBuilder {
             origin: target.origin.clone(),
             method: Method::POST,
             path: target.path.clone(),
-            headers: self.headers(request_id, correlation_id),
+            headers: self.headers(target, request_id, correlation_id),
             body,
             sticky,
             last_of_sticky: last_of_session,
             timeout: Some(self.config.timeout),
-            cancel_after: self.config.cancellation.as_ref().and_then(|cancellations| cancellations.delay_of(number)),
+            cancel_after: self
+                .config
+                .cancellation
+                .as_ref()
+                .and_then(|cancellations| cancellations.delay_of(number)),
         }
     }
 
@@ -154,9 +163,12 @@ impl RequestBuilder {
         &self.config.targets[turn % self.config.targets.len()]
     }
 
-    fn headers(&self, request_id: Uuid, correlation_id: Uuid) -> HeaderMap {
+    fn headers(&self, target: &Target, request_id: Uuid, correlation_id: Uuid) -> HeaderMap {
         let mut buffer = Uuid::encode_buffer();
         let mut headers = self.base_headers.clone();
+        if let Some(authorization) = &target.authorization {
+            headers.entry(header::AUTHORIZATION).or_insert_with(|| authorization.clone());
+        }
         let mut insert = |name: &HeaderName, text: &str| {
             // An id is always visible ASCII.
             if let Ok(value) = HeaderValue::from_str(text) {
@@ -176,10 +188,10 @@ impl RequestBuilder {
 
     /// Headers as they were sent, secrets redacted.
     pub(crate) fn sent_headers(&self, finished: &Finished) -> BTreeMap<String, String> {
+        let target = self.target(finished.number, finished.sticky);
         let mut shown =
-            crate::decode::shown_headers(&self.headers(finished.request_id, finished.correlation_id));
-        let origin = &finished.target;
-        shown.insert("host".to_owned(), origin.authority());
+            crate::decode::shown_headers(&self.headers(target, finished.request_id, finished.correlation_id));
+        shown.insert("host".to_owned(), target.origin.authority());
         shown.insert("content-length".to_owned(), finished.body.len().to_string());
         shown
     }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::bounded;
-use tokmeter_http::{ClientConfig, ClientError, clock};
+use tokmeter_http::{ClientConfig, clock};
+use tokmeter_record::metric::Slos;
 use tokmeter_record::{BenchmarkPhase, ClockAnchor, WallNs};
 
 pub use control::RunControl;
@@ -23,7 +24,7 @@ use crate::live::{Live, LiveCounts};
 use crate::notes::RunNotes;
 use crate::request::{RequestBuilder, RequestConfig};
 use crate::seed::Seed;
-use crate::shard::{self, ExchangeQueue, ShardHandle, ShardParts};
+use crate::shard::{self, ExchangeQueue, ShardError, ShardHandle, ShardParts};
 use crate::tokenizer::Tokenizer;
 
 /// Exchanges that may wait for a decoder, each.
@@ -70,14 +71,16 @@ pub struct RunConfig {
     pub http_trace: bool,
     /// Keep answer texts for the sink.
     pub keep_text: bool,
+    /// What makes a request good (`--goodput`).
+    pub slos: Slos,
 }
 
 /// Why a run could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A client could not be built: TLS material, resolver, sockets.
+    /// A shard could not start.
     #[error(transparent)]
-    Client(#[from] ClientError),
+    Shard(#[from] ShardError),
     /// A file could not be written.
     #[error(transparent)]
     File(#[from] CollectorError),
@@ -136,12 +139,13 @@ pub fn run<S: RecordSink + 'static>(
     let collector = Collector::create(&files, sink, sink_path, live.clone(), Box::new(move || stop.stop()))?;
     let collector = spawn("collector", move || collector.run(&from_decoders))?;
 
-    let tokens = Arc::new(match (config.tokens, builder.config().endpoint.produces_tokens()) {
-        (_, false) => TokenCounting::InputOnly(config.tokenizer.clone()),
-        (TokenPolicy::Server, _) => TokenCounting::Server,
-        (TokenPolicy::Tokenizer, _) => TokenCounting::Tokenizer(config.tokenizer.clone()),
-        (TokenPolicy::Auto, _) => TokenCounting::Auto(config.tokenizer.clone()),
-    });
+    let tokens =
+        Arc::new(match (config.tokens, builder.config().endpoint.kind().metadata().produces_tokens) {
+            (_, false) => TokenCounting::InputOnly(config.tokenizer.clone()),
+            (TokenPolicy::Server, _) => TokenCounting::Server,
+            (TokenPolicy::Tokenizer, _) => TokenCounting::Tokenizer(config.tokenizer.clone()),
+            (TokenPolicy::Auto, _) => TokenCounting::Auto(config.tokenizer.clone()),
+        });
     let options = DecodeOptions {
         streaming: builder.config().streaming,
         per_chunk_usage: builder.config().per_chunk_usage,
@@ -149,6 +153,7 @@ pub fn run<S: RecordSink + 'static>(
         raw: config.raw_file.is_some(),
         http_trace: config.http_trace,
         outputs: config.keep_text,
+        slos: config.slos,
     };
     let mut decoders = Vec::new();
     for index in 0..config.decoders {

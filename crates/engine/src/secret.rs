@@ -37,8 +37,20 @@ impl fmt::Display for Secret {
 /// Whether a header or body field of this name holds a secret (FORMATS 2.4's list).
 pub fn is_sensitive(name: &str) -> bool {
     const PARTS: [&str; 14] = [
-        "auth", "token", "secret", "password", "passwd", "credential", "cookie", "api-key", "api_key", "apikey",
-        "session", "signature", "private-key", "access-key",
+        "auth",
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "credential",
+        "cookie",
+        "api-key",
+        "api_key",
+        "apikey",
+        "session",
+        "signature",
+        "private-key",
+        "access-key",
     ];
     // These end in a sensitive word, but hold counts.
     const HARMLESS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
@@ -59,7 +71,8 @@ mod tests {
 
     #[test]
     fn sensitive_names_are_recognised_in_any_case() {
-        for name in ["Authorization", "X-API-Key", "cookie", "Set-Cookie", "X-Session-Affinity", "my_api_key"] {
+        for name in ["Authorization", "X-API-Key", "cookie", "Set-Cookie", "X-Session-Affinity", "my_api_key"]
+        {
             assert!(is_sensitive(name), "{name}");
         }
         for name in ["content-type", "x-request-id", "max_tokens", "accept"] {

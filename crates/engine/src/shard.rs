@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
-use tokmeter_http::{Client, ClientConfig, ClientError, clock};
+use tokmeter_http::{Client, ClientConfig, ConfigError, clock};
 use tokmeter_record::MonoNs;
 
 pub(crate) use queue::ExchangeQueue;
@@ -26,6 +26,17 @@ use crate::live::Live;
 use crate::plan::{Budget, PhaseIdentity, ShardLoad, ShardPlan};
 use crate::request::RequestBuilder;
 use timer::Timer;
+
+/// Why a shard could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ShardError {
+    /// Connections cannot be made as configured: TLS material, kernel stamps, limits.
+    #[error(transparent)]
+    Transport(#[from] ConfigError),
+    /// The system refused a thread, a timer or a runtime.
+    #[error("cannot start a shard: {0}")]
+    System(#[from] std::io::Error),
+}
 
 /// What the run asks of everyone in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,38 +87,35 @@ pub(crate) struct Shard {
 }
 
 /// Starts the shard's thread; fails when its client cannot be built (TLS material, sockets).
-pub(crate) fn start(parts: ShardParts) -> Result<ShardHandle, ClientError> {
+pub(crate) fn start(parts: ShardParts) -> Result<ShardHandle, ShardError> {
     let (assignments, inbox) = mpsc::unbounded_channel();
     let (ready, is_ready) = std::sync::mpsc::channel();
     let thread = std::thread::Builder::new()
         .name(format!("shard-{}", parts.index))
-        .spawn(move || run(parts, inbox, &ready))
-        .map_err(ClientError::from)?;
+        .spawn(move || run(parts, inbox, &ready))?;
     match is_ready.recv() {
         Ok(Ok(())) => Ok(ShardHandle { assignments, thread }),
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(ClientError::from(std::io::Error::other("a shard thread ended before it was ready"))),
+        Err(_) => Err(std::io::Error::other("its thread ended before it was ready").into()),
     }
 }
 
 fn run(
     parts: ShardParts,
     mut inbox: mpsc::UnboundedReceiver<Assignment>,
-    ready: &std::sync::mpsc::Sender<Result<(), ClientError>>,
+    ready: &std::sync::mpsc::Sender<Result<(), ShardError>>,
 ) {
     // The default slack of 50 us would be lateness of every timer on this thread.
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let _ = ready.send(Err(ClientError::from(error)));
+            let _ = ready.send(Err(error.into()));
             return;
         }
     };
     LocalSet::new().block_on(&runtime, async move {
-        let built = Client::new(parts.transport, parts.index as u32)
-            .and_then(|client| Ok((client, Timer::start()?)));
-        let (client, timer) = match built {
+        let (client, timer) = match build(parts.transport, parts.index) {
             Ok(built) => built,
             Err(error) => {
                 let _ = ready.send(Err(error));
@@ -130,6 +138,10 @@ fn run(
             shard.run_phase(assignment, parts.urgency.clone()).await;
         }
     });
+}
+
+fn build(transport: Arc<ClientConfig>, index: usize) -> Result<(Client, Timer), ShardError> {
+    Ok((Client::new(transport, index as u32)?, Timer::start()?))
 }
 
 impl Shard {
@@ -170,13 +182,12 @@ impl Shard {
                 tokio::select! {
                     () = &mut all_done => {}
                     () = self.grace_over(plan.grace_ns, urgency) => {
-                        self.client.abort_all();
+                        self.client.cancel_all();
                         all_done.await;
                     }
                 }
             }
         }
-        self.client.resume();
         while !self.exchanges.flush() {
             self.timer.until(clock::now().after(RETRY_NS)).await;
         }
@@ -290,4 +301,3 @@ impl PhaseContext {
 
 /// How soon to ask a neighbour thread again that was behind, ns.
 const RETRY_NS: u64 = 100_000;
-

@@ -1,6 +1,7 @@
 //! The files of a run: one module for each format.
 
 pub mod aggregate;
+pub mod gpu_telemetry_jsonl;
 pub mod inputs;
 mod json_text;
 pub mod names;

@@ -14,12 +14,8 @@ pub struct Admission {
 impl Admission {
     /// `None`: no limit.
     pub fn new(max_running: Option<usize>) -> Self {
-        let slots =
-            max_running.map(|count| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS))));
-        Self {
-            slots,
-            running: AtomicUsize::new(0),
-        }
+        let slots = max_running.map(|count| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS))));
+        Self { slots, running: AtomicUsize::new(0) }
     }
 
     /// Waits for a slot; first come, first served.
@@ -30,11 +26,7 @@ impl Admission {
             Some(slots) => Arc::clone(slots).acquire_owned().await.ok(),
         };
         let running = self.running.fetch_add(1, Relaxed) + 1;
-        Admitted {
-            admission: self,
-            running,
-            _permit: permit,
-        }
+        Admitted { admission: self, running, _permit: permit }
     }
 }
 

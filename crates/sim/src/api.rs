@@ -74,8 +74,7 @@ impl Pen<'_> {
         payload: impl FnOnce(&Plan, &[u8], &mut Vec<u8>),
     ) {
         let (plan, head) = (self.plan, self.head);
-        self.writer
-            .event(self.buf, name, tokens, |out| payload(plan, head, out));
+        self.writer.event(self.buf, name, tokens, |out| payload(plan, head, out));
     }
 }
 
@@ -94,11 +93,7 @@ pub fn push_words(out: &mut Vec<u8>, plan: &Plan, first: u32, count: u32, escape
     for index in first..first + count {
         let (kind, place) = plan.kind_of(index);
         if kind == TokenKind::Tool && place == 0 {
-            out.extend_from_slice(if escaped {
-                br#"{\"query\":\""#
-            } else {
-                br#"{"query":""#
-            });
+            out.extend_from_slice(if escaped { br#"{\"query\":\""# } else { br#"{"query":""# });
         }
         if place > 0 {
             out.push(b' ');
@@ -119,17 +114,11 @@ pub fn push_usage(out: &mut Vec<u8>, plan: &Plan, completion_tokens: u32) {
         u64::from(plan.prompt_tokens) + u64::from(completion_tokens)
     );
     if let Some(cached) = plan.cached_tokens {
-        put!(
-            out,
-            r#","prompt_tokens_details":{{"cached_tokens":{cached}}}"#
-        );
+        put!(out, r#","prompt_tokens_details":{{"cached_tokens":{cached}}}"#);
     }
     if plan.reasoning > 0 {
         let reasoning = completion_tokens.min(plan.reasoning);
-        put!(
-            out,
-            r#","completion_tokens_details":{{"reasoning_tokens":{reasoning}}}"#
-        );
+        put!(out, r#","completion_tokens_details":{{"reasoning_tokens":{reasoning}}}"#);
     }
     out.push(b'}');
 }

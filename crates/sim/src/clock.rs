@@ -17,7 +17,5 @@ pub fn wall_ns() -> u64 {
 #[inline]
 fn read(id: ClockId) -> u64 {
     let at = clock_gettime(id);
-    (at.tv_sec as u64)
-        .wrapping_mul(1_000_000_000)
-        .wrapping_add(at.tv_nsec as u64)
+    (at.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(at.tv_nsec as u64)
 }

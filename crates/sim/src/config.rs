@@ -204,12 +204,7 @@ pub struct MetricsPage {
 
 impl Default for MetricsPage {
     fn default() -> Self {
-        Self {
-            mode: MetricsMode::Vllm,
-            switch: None,
-            huge_bytes: 100 << 20,
-            kv_cache_tokens: 1_000_000,
-        }
+        Self { mode: MetricsMode::Vllm, switch: None, huge_bytes: 100 << 20, kv_cache_tokens: 1_000_000 }
     }
 }
 
@@ -272,12 +267,7 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self {
-            keep_requests: 200_000,
-            writes: true,
-            bodies: false,
-            file: None,
-        }
+        Self { keep_requests: 200_000, writes: true, bodies: false, file: None }
     }
 }
 
@@ -287,23 +277,11 @@ impl SimConfig {
         let positive = [
             (self.workers as u64, "workers"),
             (self.models.len() as u64, "models"),
-            (
-                u64::from(self.output.tokens_per_event),
-                "output.tokens_per_event",
-            ),
+            (u64::from(self.output.tokens_per_event), "output.tokens_per_event"),
             (self.wire.events_per_chunk as u64, "wire.events_per_chunk"),
-            (
-                self.wire.chunk_bytes.unwrap_or(1) as u64,
-                "wire.chunk_bytes",
-            ),
-            (
-                self.wire.write_bytes.unwrap_or(1) as u64,
-                "wire.write_bytes",
-            ),
-            (
-                self.timing.max_running.unwrap_or(1) as u64,
-                "timing.max_running",
-            ),
+            (self.wire.chunk_bytes.unwrap_or(1) as u64, "wire.chunk_bytes"),
+            (self.wire.write_bytes.unwrap_or(1) as u64, "wire.write_bytes"),
+            (self.timing.max_running.unwrap_or(1) as u64, "timing.max_running"),
         ];
         if let Some((_, key)) = positive.iter().find(|(value, _)| *value == 0) {
             return Some(format!("{key} must not be zero or empty"));
@@ -316,27 +294,14 @@ impl SimConfig {
                 OutputTokens::Drawn(tokens) => Some(tokens),
             },
         ];
-        if let Some(problem) = distributions
-            .iter()
-            .flatten()
-            .find_map(Distribution::problem)
-        {
+        if let Some(problem) = distributions.iter().flatten().find_map(Distribution::problem) {
             return Some(problem);
         }
         let factors = [
-            (
-                self.timing.prefill_us_per_token,
-                "timing.prefill_us_per_token",
-            ),
-            (
-                self.timing.slowdown_per_running,
-                "timing.slowdown_per_running",
-            ),
+            (self.timing.prefill_us_per_token, "timing.prefill_us_per_token"),
+            (self.timing.slowdown_per_running, "timing.slowdown_per_running"),
         ];
-        if let Some((_, key)) = factors
-            .iter()
-            .find(|(value, _)| !value.is_finite() || *value < 0.0)
-        {
+        if let Some((_, key)) = factors.iter().find(|(value, _)| !value.is_finite() || *value < 0.0) {
             return Some(format!("{key} must be a number of at least zero"));
         }
         self.faults.iter().find_map(FaultRule::problem)

@@ -51,6 +51,8 @@ pub(crate) struct Connection {
     stream: TcpStream,
     /// Received and not consumed.
     inbuf: Vec<u8>,
+    /// When the last of it was read.
+    received_ns: u64,
     id: u64,
     /// Requests read on this connection.
     nth: u64,
@@ -61,14 +63,12 @@ pub(crate) struct Connection {
 /// Serves a connection until it ends.
 pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, id: u64) {
     let wire = &worker.shared.config.wire;
-    let pace = wire.write_bytes.map(|bytes| Pace {
-        bytes,
-        pause_ns: wire.write_pause_us * 1000,
-    });
+    let pace = wire.write_bytes.map(|bytes| Pace { bytes, pause_ns: wire.write_pause_us * 1000 });
     let mut connection = Connection {
         worker,
         stream,
         inbuf: Vec::new(),
+        received_ns: 0,
         id,
         nth: 0,
         half_closed: false,
@@ -78,15 +78,16 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, id: u64) {
     match next {
         Some(Next::Reset) => {
             // RST instead of FIN.
-            if let Err(error) = socket2::SockRef::from(&connection.stream)
-                .set_linger(Some(std::time::Duration::ZERO))
+            if let Err(error) =
+                socket2::SockRef::from(&connection.stream).set_linger(Some(std::time::Duration::ZERO))
             {
                 tracing::debug!(%error, "cannot reset a connection");
             }
         }
         Some(Next::Linger) => connection.linger().await,
         Some(Next::Close | Next::KeepAlive) => {}
-        None => http2::serve(connection).await,
+        // Boxed, because it is far larger than a connection that does not need it.
+        None => Box::pin(http2::serve(connection)).await,
     }
 }
 
@@ -100,11 +101,7 @@ impl Connection {
                 Ok(NextHead::End) | Err(Gone) => return Some(Next::Close),
                 Ok(NextHead::Unreadable(status)) => {
                     let told = self.plain_error(status, true).await;
-                    return Some(if told.is_ok() {
-                        Next::Linger
-                    } else {
-                        Next::Close
-                    });
+                    return Some(if told.is_ok() { Next::Linger } else { Next::Close });
                 }
             };
             self.nth += 1;
@@ -127,7 +124,9 @@ impl Connection {
                 }
             } else {
                 match Head::parse(&self.inbuf) {
-                    Ok(Some(head)) => return Ok(NextHead::Request(Box::new(head), mono_ns())),
+                    Ok(Some(head)) => {
+                        return Ok(NextHead::Request(Box::new(head), self.received_ns));
+                    }
                     Ok(None) => {}
                     Err(status) => return Ok(NextHead::Unreadable(status)),
                 }
@@ -146,6 +145,7 @@ impl Connection {
             if read? == 0 {
                 return Ok(NextHead::End);
             }
+            self.received_ns = mono_ns();
         }
     }
 
@@ -167,16 +167,11 @@ impl Connection {
                 return Poll::Ready(());
             }
             match self.stream.try_read_buf(&mut self.inbuf) {
-                Ok(0) if self.worker.shared.config.connections.allow_half_close => {
-                    self.half_closed = true
-                }
+                Ok(0) if self.worker.shared.config.connections.allow_half_close => self.half_closed = true,
                 Ok(0) => return Poll::Ready(()),
-                Ok(_) => {}
+                Ok(_) => self.received_ns = mono_ns(),
                 Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                    ) => {}
+                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 Err(_) => return Poll::Ready(()),
             }
         }
@@ -232,10 +227,7 @@ impl Connection {
     /// Lets the client finish sending, so that the close does not destroy the answer.
     async fn linger(&mut self) {
         const LONGEST_NS: u64 = 2_000_000_000;
-        if socket2::SockRef::from(&self.stream)
-            .shutdown(std::net::Shutdown::Write)
-            .is_err()
-        {
+        if socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write).is_err() {
             return;
         }
         let sleep = self.worker.timer.sleep_until(mono_ns() + LONGEST_NS);
@@ -289,5 +281,20 @@ async fn fill(stream: &TcpStream, buf: &mut Vec<u8>) -> Result<usize, Gone> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return Err(Gone),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F>(_: fn(Rc<Worker>, TcpStream, u64) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_is_small() {
+        let bytes = size_of_future(serve);
+        assert!(bytes <= 3 << 10, "{bytes} bytes for each of thousands of streams");
     }
 }

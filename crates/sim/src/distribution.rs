@@ -65,9 +65,7 @@ impl Distribution {
     pub fn problem(&self) -> Option<String> {
         let fine = match *self {
             Self::Constant { value } => value.is_finite() && value >= 0.0,
-            Self::Uniform { min, max } => {
-                min.is_finite() && max.is_finite() && 0.0 <= min && min <= max
-            }
+            Self::Uniform { min, max } => min.is_finite() && max.is_finite() && 0.0 <= min && min <= max,
             Self::Normal { mean, stddev } => {
                 mean.is_finite() && stddev.is_finite() && mean >= 0.0 && stddev >= 0.0
             }
@@ -84,12 +82,8 @@ impl Distribution {
     pub fn sample(&self, rng: &mut ChaCha8Rng) -> f64 {
         let drawn = match *self {
             Self::Constant { value } => value,
-            Self::Uniform { min, max } => {
-                Uniform::new_inclusive(min, max).map_or(0.0, |d| d.sample(rng))
-            }
-            Self::Normal { mean, stddev } => {
-                Normal::new(mean, stddev).map_or(0.0, |d| d.sample(rng))
-            }
+            Self::Uniform { min, max } => Uniform::new_inclusive(min, max).map_or(0.0, |d| d.sample(rng)),
+            Self::Normal { mean, stddev } => Normal::new(mean, stddev).map_or(0.0, |d| d.sample(rng)),
             Self::LogNormal { median, sigma } => {
                 LogNormal::new(median.ln(), sigma).map_or(0.0, |d| d.sample(rng))
             }
@@ -118,11 +112,7 @@ impl FromStr for Distribution {
         let (shape, parameters) = text.split_once(':').unwrap_or(("constant", text));
         let numbers: Vec<f64> = parameters
             .split(',')
-            .map(|n| {
-                n.trim()
-                    .parse()
-                    .map_err(|_| format!("`{n}` is not a number in `{text}`"))
-            })
+            .map(|n| n.trim().parse().map_err(|_| format!("`{n}` is not a number in `{text}`")))
             .collect::<Result<_, _>>()?;
         let parsed = match (shape, numbers.as_slice()) {
             ("constant", &[value]) => Self::Constant { value },
@@ -147,25 +137,11 @@ mod tests {
 
     #[test]
     fn text_form_is_read_back() {
-        for text in [
-            "50",
-            "uniform:10,20",
-            "normal:50,5",
-            "lognormal:50,0.3",
-            "exponential:12.5",
-        ] {
+        for text in ["50", "uniform:10,20", "normal:50,5", "lognormal:50,0.3", "exponential:12.5"] {
             let parsed: Distribution = text.parse().expect(text);
             assert_eq!(parsed.to_string(), text);
         }
-        for text in [
-            "",
-            "-1",
-            "normal:5",
-            "uniform:20,10",
-            "exponential:0",
-            "beta:1,2",
-            "NaN",
-        ] {
+        for text in ["", "-1", "normal:5", "uniform:20,10", "exponential:0", "beta:1,2", "NaN"] {
             assert!(text.parse::<Distribution>().is_err(), "{text} was accepted");
         }
     }
@@ -173,18 +149,10 @@ mod tests {
     #[test]
     fn samples_have_the_asked_mean() {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
-        for (text, mean) in [
-            ("uniform:10,20", 15.0),
-            ("normal:50,5", 50.0),
-            ("exponential:8", 8.0),
-        ] {
+        for (text, mean) in [("uniform:10,20", 15.0), ("normal:50,5", 50.0), ("exponential:8", 8.0)] {
             let shape: Distribution = text.parse().expect(text);
             let sum: f64 = (0..20_000).map(|_| shape.sample(&mut rng)).sum();
-            assert!(
-                (sum / 20_000.0 / mean - 1.0).abs() < 0.03,
-                "{text}: mean {}",
-                sum / 20_000.0
-            );
+            assert!((sum / 20_000.0 / mean - 1.0).abs() < 0.03, "{text}: mean {}", sum / 20_000.0);
         }
     }
 }

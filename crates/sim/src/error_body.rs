@@ -37,10 +37,7 @@ impl Engine {
 
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Self::ALL
-            .iter()
-            .find(|(_, engine)| engine == self)
-            .map_or("", |(name, _)| name);
+        let name = Self::ALL.iter().find(|(_, engine)| engine == self).map_or("", |(name, _)| name);
         f.write_str(name)
     }
 }
@@ -72,11 +69,7 @@ pub struct ErrorBody {
 pub fn error_body(engine: Engine, status: u16, message: &str) -> ErrorBody {
     let text = serde_json::Value::from(message);
     let phrase = reason_phrase(status);
-    let json = |body: String, close: bool| ErrorBody {
-        content_type: Some("application/json"),
-        body,
-        close,
-    };
+    let json = |body: String, close: bool| ErrorBody { content_type: Some("application/json"), body, close };
     match (engine, status) {
         (Engine::Vllm, 401) => json(r#"{"error":"Unauthorized"}"#.to_owned(), false),
         (Engine::Vllm, _) => json(
@@ -101,15 +94,11 @@ pub fn error_body(engine: Engine, status: u16, message: &str) -> ErrorBody {
                 503 => "unavailable_error",
                 _ => "server_error",
             };
-            json(
-                format!(r#"{{"error":{{"code":{status},"message":{text},"type":"{kind}"}}}}"#),
-                true,
-            )
+            json(format!(r#"{{"error":{{"code":{status},"message":{text},"type":"{kind}"}}}}"#), true)
         }
-        (Engine::Dynamo, _) => json(
-            format!(r#"{{"message":{text},"type":"{phrase}","code":{status}}}"#),
-            false,
-        ),
+        (Engine::Dynamo, _) => {
+            json(format!(r#"{{"message":{text},"type":"{phrase}","code":{status}}}"#), false)
+        }
         (Engine::Fastapi | Engine::Hf, 422) => json(
             format!(
                 r#"{{"detail":[{{"type":"json_invalid","loc":["body",28],"msg":{text},"input":{{}},"ctx":{{"error":"Expecting value"}}}}]}}"#

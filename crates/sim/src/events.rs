@@ -110,11 +110,7 @@ impl EventWriter {
         self.end_line(out);
         self.end_line(out);
         self.written += 1;
-        buf.marks.push(EventMark {
-            end: buf.bytes.len(),
-            tokens,
-            due_ns: self.due_ns,
-        });
+        buf.marks.push(EventMark { end: buf.bytes.len(), tokens, due_ns: self.due_ns });
     }
 
     /// Takes the blank line off the last event of `buf`.
@@ -143,11 +139,7 @@ impl EventWriter {
             LineEnd::Mixed => {
                 let next = MIXED[self.line_ends as usize % MIXED.len()];
                 // CR then LF would be one line end.
-                if out.last() == Some(&b'\r') && next == b"\n" {
-                    b"\r"
-                } else {
-                    next
-                }
+                if out.last() == Some(&b'\r') && next == b"\n" { b"\r" } else { next }
             }
         };
         self.line_ends = self.line_ends.wrapping_add(1);
@@ -163,9 +155,7 @@ mod tests {
         let mut writer = EventWriter::new(wire);
         let mut buf = EventBuf::default();
         for payload in payloads {
-            writer.event(&mut buf, None, 0, |out| {
-                out.extend_from_slice(payload.as_bytes())
-            });
+            writer.event(&mut buf, None, 0, |out| out.extend_from_slice(payload.as_bytes()));
         }
         assert_eq!(buf.marks.last().map(|mark| mark.end), Some(buf.bytes.len()));
         buf.bytes
@@ -190,15 +180,7 @@ mod tests {
 
     #[test]
     fn every_dialect_reads_back_the_same() {
-        let payloads = [
-            r#"{"a":1}"#,
-            "[DONE]",
-            r#"{"b":" x"}"#,
-            "[DONE]",
-            r#"{"c":2}"#,
-            "x",
-            "y",
-        ];
+        let payloads = [r#"{"a":1}"#, "[DONE]", r#"{"b":" x"}"#, "[DONE]", r#"{"c":2}"#, "x", "y"];
         for (_, line_end) in LineEnd::ALL {
             for bits in 0..32u8 {
                 let wire = Wire {
@@ -210,10 +192,8 @@ mod tests {
                     ping_every_events: (bits & 16 > 0).then_some(2),
                     ..Wire::default()
                 };
-                let got: Vec<String> = read(&render(&wire, &payloads))
-                    .iter()
-                    .map(|p| p.replace("{\n", "{"))
-                    .collect();
+                let got: Vec<String> =
+                    read(&render(&wire, &payloads)).iter().map(|p| p.replace("{\n", "{")).collect();
                 assert_eq!(got, payloads, "{wire:?}");
             }
         }

@@ -181,48 +181,28 @@ fn always() -> f64 {
 impl FaultRule {
     /// The fault on every request.
     pub fn every(fault: Fault) -> Self {
-        Self {
-            fault,
-            probability: 1.0,
-            ordinals: None,
-        }
+        Self { fault, probability: 1.0, ordinals: None }
     }
 
     /// The fault on these requests, counted from 1.
     pub fn at(fault: Fault, ordinals: impl Into<Vec<u64>>) -> Self {
-        Self {
-            fault,
-            probability: 1.0,
-            ordinals: Some(ordinals.into()),
-        }
+        Self { fault, probability: 1.0, ordinals: Some(ordinals.into()) }
     }
 
     /// The fault on a share of the requests.
     pub fn sometimes(fault: Fault, probability: f64) -> Self {
-        Self {
-            fault,
-            probability,
-            ordinals: None,
-        }
+        Self { fault, probability, ordinals: None }
     }
 
     /// Why this rule makes no sense, if it does not.
     pub fn problem(&self) -> Option<String> {
-        (!(0.0..=1.0).contains(&self.probability)).then(|| {
-            format!(
-                "probability {} of fault `{}` is not in 0..=1",
-                self.probability, self.fault
-            )
-        })
+        (!(0.0..=1.0).contains(&self.probability))
+            .then(|| format!("probability {} of fault `{}` is not in 0..=1", self.probability, self.fault))
     }
 
     /// Does it hit this request? Draws from `rng` only when the probability is not 0 or 1.
     pub(crate) fn hits(&self, ordinal: u64, rng: &mut ChaCha8Rng) -> bool {
-        if self
-            .ordinals
-            .as_ref()
-            .is_some_and(|list| !list.contains(&ordinal))
-        {
+        if self.ordinals.as_ref().is_some_and(|list| !list.contains(&ordinal)) {
             return false;
         }
         if self.probability >= 1.0 {

@@ -52,12 +52,7 @@ pub struct OpenLog {
 
 impl OpenLog {
     /// The head of an inference request was read.
-    pub fn open(
-        shared: &Arc<Shared>,
-        path: &str,
-        identity: &Identity,
-        head_received_ns: u64,
-    ) -> Self {
+    pub fn open(shared: &Arc<Shared>, path: &str, identity: &Identity, head_received_ns: u64) -> Self {
         shared.tally.receive();
         let entry = RequestLog {
             ordinal: shared.next_ordinal.fetch_add(1, Relaxed),
@@ -68,10 +63,7 @@ impl OpenLog {
             head_received_ns,
             ..RequestLog::default()
         };
-        Self {
-            entry: Box::new(entry),
-            shared: Arc::clone(shared),
-        }
+        Self { entry: Box::new(entry), shared: Arc::clone(shared) }
     }
 
     /// Does the configuration ask for one row per write?
@@ -81,11 +73,7 @@ impl OpenLog {
 
     /// Ends it; a scripted fault stays one even if the client reacts to it by leaving.
     pub fn close(mut self, outcome: Outcome) {
-        self.entry.outcome = if self.entry.fault.is_some() {
-            Outcome::Fault
-        } else {
-            outcome
-        };
+        self.entry.outcome = if self.entry.fault.is_some() { Outcome::Fault } else { outcome };
     }
 }
 
@@ -128,10 +116,7 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn new(status: u16, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-        }
+        Self { status, message: message.into() }
     }
 }
 
@@ -154,20 +139,12 @@ pub fn decide(
     if config.log.bodies {
         log.body = Some(String::from_utf8_lossy(body).into_owned());
     }
-    if config
-        .api_key
-        .as_deref()
-        .is_some_and(|key| identity.key.as_deref() != Some(key))
-    {
+    if config.api_key.as_deref().is_some_and(|key| identity.key.as_deref() != Some(key)) {
         return Err(Refusal::new(401, "Invalid API Key"));
     }
     let mut draws = Draws::new(config.seed, identity.request_id.as_deref(), log.ordinal);
     let fault = match &identity.script {
-        Some(script) => Some(
-            script
-                .parse::<Fault>()
-                .map_err(|reason| Refusal::new(400, reason))?,
-        ),
+        Some(script) => Some(script.parse::<Fault>().map_err(|reason| Refusal::new(400, reason))?),
         None => draws.fault(&config.faults, log.ordinal),
     };
     let fault = fault.filter(|fault| *fault != Fault::None);
@@ -177,18 +154,10 @@ pub fn decide(
     let model = payload.model.first();
     log.model = model.to_owned();
     if config.strict_models && !config.models.iter().any(|served| served == model) {
-        return Err(Refusal::new(
-            404,
-            format!("The model `{model}` does not exist."),
-        ));
+        return Err(Refusal::new(404, format!("The model `{model}` does not exist.")));
     }
-    let cached = (config.output.prefix_cache_blocks > 0).then(|| {
-        shared
-            .prefix_cache
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .look_up(&payload)
-    });
+    let cached = (config.output.prefix_cache_blocks > 0)
+        .then(|| shared.prefix_cache.lock().unwrap_or_else(PoisonError::into_inner).look_up(&payload));
     let created = wall_ns() / 1_000_000_000;
     let plan = Plan::new(config, api, &payload, cached, created, fault, &mut draws);
     log.stream = plan.stream;

@@ -42,8 +42,8 @@ mod wire;
 
 pub use clock::{mono_ns, wall_ns};
 pub use config::{
-    Connections, Flush, LineEnd, LogConfig, MetricsMode, MetricsPage, MetricsSwitch, Output,
-    OutputTokens, RoleChunk, SimConfig, Timing, UsageReport, Wire,
+    Connections, Flush, LineEnd, LogConfig, MetricsMode, MetricsPage, MetricsSwitch, Output, OutputTokens,
+    RoleChunk, SimConfig, Timing, UsageReport, Wire,
 };
 pub use distribution::Distribution;
 pub use error_body::Engine;

@@ -118,29 +118,13 @@ type WriteRow = (u64, u64, u64, u64, u32, u32, u32);
 impl From<WriteRow> for WriteLog {
     fn from(row: WriteRow) -> Self {
         let (scheduled_ns, write_start_ns, write_end_ns, wall_ns, bytes, tokens, events) = row;
-        Self {
-            scheduled_ns,
-            write_start_ns,
-            write_end_ns,
-            wall_ns,
-            bytes,
-            tokens,
-            events,
-        }
+        Self { scheduled_ns, write_start_ns, write_end_ns, wall_ns, bytes, tokens, events }
     }
 }
 
 impl From<WriteLog> for WriteRow {
     fn from(w: WriteLog) -> Self {
-        (
-            w.scheduled_ns,
-            w.write_start_ns,
-            w.write_end_ns,
-            w.wall_ns,
-            w.bytes,
-            w.tokens,
-            w.events,
-        )
+        (w.scheduled_ns, w.write_start_ns, w.write_end_ns, w.wall_ns, w.bytes, w.tokens, w.events)
     }
 }
 
@@ -161,10 +145,7 @@ pub fn read_log_file(path: impl Into<PathBuf>) -> std::io::Result<Vec<RequestLog
     text.lines()
         .map(|line| {
             serde_json::from_str(line).map_err(|error| {
-                std::io::Error::new(
-                    std::io::ErrorKind::InvalidData,
-                    format!("{}: {error}", path.display()),
-                )
+                std::io::Error::new(std::io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))
             })
         })
         .collect()

@@ -13,20 +13,19 @@ pub use page::{huge_page, render, trtllm_iteration_json};
 
 /// Bucket bounds in seconds of vLLM's request-level histograms.
 const REQUEST_SECONDS: &[f64] = &[
-    0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0, 240.0,
-    480.0, 960.0, 1920.0, 7680.0,
+    0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0, 240.0, 480.0,
+    960.0, 1920.0, 7680.0,
 ];
 const TTFT_SECONDS: &[f64] = &[
-    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-    20.0, 40.0, 80.0, 160.0, 640.0, 2560.0,
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0,
+    80.0, 160.0, 640.0, 2560.0,
 ];
 const ITL_SECONDS: &[f64] = &[
-    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0,
-    40.0, 80.0,
+    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0,
 ];
 const TOKENS: &[f64] = &[
-    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0, 20000.0,
-    50000.0, 100000.0,
+    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0, 20000.0, 50000.0,
+    100000.0,
 ];
 
 /// Labels of `request_success_total`.
@@ -49,12 +48,7 @@ impl Histogram {
 
     fn new(bounds: &'static [f64], scale: f64) -> Self {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Self {
-            bounds,
-            scale,
-            counts,
-            sum: AtomicU64::new(0),
-        }
+        Self { bounds, scale, counts, sum: AtomicU64::new(0) }
     }
 
     fn observe(&self, value: u64) {
@@ -149,8 +143,7 @@ impl Meter {
         let m = &self.metrics;
         m.waiting.fetch_sub(1, Relaxed);
         m.running.fetch_add(1, Relaxed);
-        m.prefix_queries
-            .fetch_add(u64::from(self.prompt_tokens), Relaxed);
+        m.prefix_queries.fetch_add(u64::from(self.prompt_tokens), Relaxed);
         m.prefix_hits.fetch_add(u64::from(cached_tokens), Relaxed);
         m.queue.observe(now_ns.saturating_sub(self.arrived_ns));
         self.admitted_ns = now_ns;
@@ -167,8 +160,7 @@ impl Meter {
         let mut rest = u64::from(tokens);
         if self.tokens == 0 {
             self.first_ns = now_ns;
-            m.prompt_tokens
-                .fetch_add(u64::from(self.prompt_tokens), Relaxed);
+            m.prompt_tokens.fetch_add(u64::from(self.prompt_tokens), Relaxed);
             m.ttft.observe(now_ns.saturating_sub(self.arrived_ns));
             rest -= 1;
         } else {
@@ -217,11 +209,9 @@ impl Meter {
         m.running.fetch_sub(1, Relaxed);
         if self.tokens > 0 {
             m.e2e.observe(self.last_ns.saturating_sub(self.arrived_ns));
-            m.prefill
-                .observe(self.first_ns.saturating_sub(self.admitted_ns));
+            m.prefill.observe(self.first_ns.saturating_sub(self.admitted_ns));
             m.decode.observe(self.last_ns.saturating_sub(self.first_ns));
-            m.request_prompt_tokens
-                .observe(u64::from(self.prompt_tokens));
+            m.request_prompt_tokens.observe(u64::from(self.prompt_tokens));
             m.request_generation_tokens.observe(self.tokens);
         }
     }

@@ -28,10 +28,7 @@ pub enum Page {
 pub fn page(shared: &Shared, path: &str) -> Page {
     match path {
         "/health" | "/healthz" | "/ping" | "/v1/health/ready" => text("text/plain", String::new()),
-        "/version" => text(
-            "application/json",
-            json!({"version": env!("CARGO_PKG_VERSION")}).to_string(),
-        ),
+        "/version" => text("application/json", json!({"version": env!("CARGO_PKG_VERSION")}).to_string()),
         "/v1/models" => text("application/json", models(shared)),
         "/metrics" | "/prometheus/metrics" => metrics(shared, path),
         _ => not_found(),
@@ -39,20 +36,12 @@ pub fn page(shared: &Shared, path: &str) -> Page {
 }
 
 fn text(content_type: &'static str, body: String) -> Page {
-    Page::Text {
-        status: 200,
-        content_type,
-        body,
-    }
+    Page::Text { status: 200, content_type, body }
 }
 
 fn not_found() -> Page {
     let body = error_body(Engine::Fastapi, 404, reason_phrase(404)).body;
-    Page::Text {
-        status: 404,
-        content_type: "application/json",
-        body,
-    }
+    Page::Text { status: 404, content_type: "application/json", body }
 }
 
 fn models(shared: &Shared) -> String {
@@ -74,31 +63,18 @@ fn metrics(shared: &Shared, path: &str) -> Page {
         _ => settings.mode,
     };
     let model = shared.config.models.first().map_or("", String::as_str);
-    let exposition = || {
-        render(
-            &shared.metrics,
-            model,
-            settings.kv_cache_tokens,
-            shared.started_wall_ns,
-        )
-    };
+    let exposition = || render(&shared.metrics, model, settings.kv_cache_tokens, shared.started_wall_ns);
     let second = path != "/metrics";
     match mode {
         MetricsMode::PrometheusPath if second => text(EXPOSITION, exposition()),
-        MetricsMode::PrometheusPath => {
-            text("application/json", trtllm_iteration_json(&shared.metrics))
-        }
+        MetricsMode::PrometheusPath => text("application/json", trtllm_iteration_json(&shared.metrics)),
         MetricsMode::Off => not_found(),
         _ if second => not_found(),
         MetricsMode::Vllm => text(EXPOSITION, exposition()),
-        MetricsMode::Json => text(
-            "application/json",
-            json!({"status": "ok", "requests": reads}).to_string(),
-        ),
-        MetricsMode::Garbage => text(
-            EXPOSITION,
-            "\u{1}\u{2}%%% {{{ vllm: = = \"\n}} 1 2 3 4\n\nNaN".to_owned(),
-        ),
+        MetricsMode::Json => text("application/json", json!({"status": "ok", "requests": reads}).to_string()),
+        MetricsMode::Garbage => {
+            text(EXPOSITION, "\u{1}\u{2}%%% {{{ vllm: = = \"\n}} 1 2 3 4\n\nNaN".to_owned())
+        }
         MetricsMode::Huge => Page::Huge(Box::new(huge_page(settings.huge_bytes))),
         MetricsMode::Hang => Page::Hang,
     }

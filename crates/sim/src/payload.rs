@@ -66,9 +66,7 @@ impl Payload<'_> {
 
     /// All strings of the prompt, in order.
     pub fn prompt_pieces(&self) -> impl Iterator<Item = &str> {
-        self.prompt_texts()
-            .into_iter()
-            .flat_map(|text| text.pieces.iter().map(|piece| &**piece))
+        self.prompt_texts().into_iter().flat_map(|text| text.pieces.iter().map(|piece| &**piece))
     }
 
     /// Bytes of prompt text.
@@ -84,9 +82,7 @@ impl Payload<'_> {
 
     /// The request's maximum of output tokens, by whichever name it gave it.
     pub fn max_output(&self) -> Option<u64> {
-        self.max_completion_tokens
-            .or(self.max_tokens)
-            .or(self.max_output_tokens)
+        self.max_completion_tokens.or(self.max_tokens).or(self.max_output_tokens)
     }
 }
 
@@ -111,11 +107,7 @@ impl Text<'_> {
 
 impl<'a> Text<'a> {
     fn one(piece: Cow<'a, str>) -> Self {
-        Self {
-            pieces: vec![piece],
-            items: 1,
-            token_ids: 0,
-        }
+        Self { pieces: vec![piece], items: 1, token_ids: 0 }
     }
 
     fn absorb(&mut self, other: Text<'a>) {
@@ -156,10 +148,7 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Text<'de>, E> {
-        Ok(Text {
-            token_ids: 1,
-            ..Text::default()
-        })
+        Ok(Text { token_ids: 1, ..Text::default() })
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Text<'de>, E> {
@@ -180,10 +169,7 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text<'de>, A::Error> {
-        let mut text = Text {
-            items: 1,
-            ..Text::default()
-        };
+        let mut text = Text { items: 1, ..Text::default() };
         while let Some(key) = map.next_key::<Key>()? {
             match key {
                 Key::Text => text.absorb(map.next_value::<Text<'de>>()?),
@@ -234,10 +220,7 @@ mod tests {
     #[test]
     fn counts_words_of_every_shape() {
         let cases = [
-            (
-                r#"{"messages":[{"role":"user","content":"one two three"}]}"#,
-                3,
-            ),
+            (r#"{"messages":[{"role":"user","content":"one two three"}]}"#, 3),
             (
                 r#"{"messages":[{"role":"system","content":"be brief"},{"role":"user","content":[{"type":"text","text":"one\ntwo"},{"type":"image_url","image_url":{"url":"http://a b c"}}]}]}"#,
                 4,
@@ -253,10 +236,7 @@ mod tests {
                 r#"{"system":[{"type":"text","text":"s t"}],"messages":[{"role":"assistant","content":null}]}"#,
                 2,
             ),
-            (
-                r#"{"query":{"text":"q"},"passages":[{"text":"p one"},{"text":"p two"}]}"#,
-                5,
-            ),
+            (r#"{"query":{"text":"q"},"passages":[{"text":"p one"},{"text":"p two"}]}"#, 5),
         ];
         for (body, tokens) in cases {
             assert_eq!(read(body).prompt_tokens(), tokens, "{body}");

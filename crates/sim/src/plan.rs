@@ -76,16 +76,12 @@ pub struct Draws {
 impl Draws {
     pub fn new(config_seed: u64, request_id: Option<&str>, ordinal: u64) -> Self {
         let own = request_id.map_or_else(|| mix(ordinal), |id| hash_bytes(1, id.as_bytes()));
-        Self {
-            seed: config_seed ^ own,
-            rng: None,
-        }
+        Self { seed: config_seed ^ own, rng: None }
     }
 
     pub fn rng(&mut self) -> &mut ChaCha8Rng {
         let seed = self.seed;
-        self.rng
-            .get_or_insert_with(|| Box::new(ChaCha8Rng::seed_from_u64(seed)))
+        self.rng.get_or_insert_with(|| Box::new(ChaCha8Rng::seed_from_u64(seed)))
     }
 
     pub fn sample(&mut self, shape: &Distribution) -> f64 {
@@ -96,10 +92,7 @@ impl Draws {
     }
 
     pub fn fault(&mut self, rules: &[FaultRule], ordinal: u64) -> Option<Fault> {
-        rules
-            .iter()
-            .find(|rule| rule.hits(ordinal, self.rng()))
-            .map(|rule| rule.fault)
+        rules.iter().find(|rule| rule.hits(ordinal, self.rng())).map(|rule| rule.fault)
     }
 }
 
@@ -115,14 +108,10 @@ impl Plan {
     ) -> Self {
         let output = &config.output;
         let asked = payload.max_output();
-        let cap = asked
-            .filter(|_| output.honour_max_tokens)
-            .map_or(u32::MAX, to_u32);
+        let cap = asked.filter(|_| output.honour_max_tokens).map_or(u32::MAX, to_u32);
         let wanted = match output.tokens {
             OutputTokens::Request => asked.map_or(output.default_tokens, to_u32),
-            OutputTokens::Drawn(shape) => {
-                draws.sample(&shape).round().min(f64::from(u32::MAX)) as u32
-            }
+            OutputTokens::Drawn(shape) => draws.sample(&shape).round().min(f64::from(u32::MAX)) as u32,
         };
         let wanted = if output.honour_max_tokens || output.tokens != OutputTokens::Request {
             wanted.max(payload.min_tokens.map_or(0, to_u32))
@@ -139,19 +128,11 @@ impl Plan {
         } else {
             Finish::Stop
         };
-        let finish = if matches!(fault, Some(Fault::Abort { .. })) {
-            Finish::Abort
-        } else {
-            finish
-        };
+        let finish = if matches!(fault, Some(Fault::Abort { .. })) { Finish::Abort } else { finish };
         let options = payload.stream_options.unwrap_or_default();
         let include = options.include_usage.unwrap_or(false);
         let model = payload.model.first();
-        let model = if model.is_empty() {
-            config.models.first().map_or("", String::as_str)
-        } else {
-            model
-        };
+        let model = if model.is_empty() { config.models.first().map_or("", String::as_str) } else { model };
         Self {
             api,
             stream: payload.stream.unwrap_or(false) && api.streams(),
@@ -173,11 +154,7 @@ impl Plan {
             continuous_usage: include
                 && options.continuous_usage_stats.unwrap_or(false)
                 && output.usage != UsageReport::Never,
-            items: if payload.input.items > 0 {
-                payload.input.items
-            } else {
-                payload.documents.items
-            },
+            items: if payload.input.items > 0 { payload.input.items } else { payload.documents.items },
             fault,
         }
     }
@@ -223,30 +200,15 @@ pub struct Timeline {
 
 impl Timeline {
     /// The schedule of a request admitted at `admitted_ns`.
-    pub fn new(
-        config: &SimConfig,
-        plan: &Plan,
-        admitted_ns: u64,
-        running: usize,
-        mut draws: Draws,
-    ) -> Self {
+    pub fn new(config: &SimConfig, plan: &Plan, admitted_ns: u64, running: usize, mut draws: Draws) -> Self {
         let timing = &config.timing;
         let ttft_ms = draws.sample(&timing.ttft_ms);
         let computed = plan.prompt_tokens - plan.cached_tokens.unwrap_or(0).min(plan.prompt_tokens);
         let prefill_us = timing.prefill_us_per_token * f64::from(computed);
         let factor = 1.0 + timing.slowdown_per_running * running.saturating_sub(1) as f64;
         let first_ns = admitted_ns + (ttft_ms * 1e6 + prefill_us * 1e3) as u64;
-        let interval_ns = timing
-            .itl_ms
-            .as_constant()
-            .map(|ms| (ms * factor * 1e6) as u64);
-        Self {
-            next_due_ns: first_ns,
-            interval_ns,
-            shape: timing.itl_ms,
-            factor,
-            draws,
-        }
+        let interval_ns = timing.itl_ms.as_constant().map(|ms| (ms * factor * 1e6) as u64);
+        Self { next_due_ns: first_ns, interval_ns, shape: timing.itl_ms, factor, draws }
     }
 
     /// When the next token is due.

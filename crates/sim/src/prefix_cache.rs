@@ -19,11 +19,7 @@ pub struct PrefixCache {
 impl PrefixCache {
     /// A cache of so many blocks.
     pub fn new(capacity: usize) -> Self {
-        Self {
-            capacity,
-            known: HashSet::new(),
-            order: VecDeque::new(),
-        }
+        Self { capacity, known: HashSet::new(), order: VecDeque::new() }
     }
 
     /// Tokens (words) of the prompt that lie fully inside remembered leading blocks, then
@@ -50,16 +46,9 @@ impl PrefixCache {
             return 0;
         }
         // A word cut by the block's end is not cached.
-        let cut = text[hit_bytes - 1..]
-            .iter()
-            .take(2)
-            .filter(|b| !b.is_ascii_whitespace())
-            .count()
-            == 2;
+        let cut = text[hit_bytes - 1..].iter().take(2).filter(|b| !b.is_ascii_whitespace()).count() == 2;
         let words = count_words(&String::from_utf8_lossy(&text[..hit_bytes]));
-        words
-            .saturating_sub(u32::from(cut))
-            .min(payload.prompt_tokens().saturating_sub(1))
+        words.saturating_sub(u32::from(cut)).min(payload.prompt_tokens().saturating_sub(1))
     }
 
     fn remember(&mut self, key: u64) {
@@ -90,11 +79,7 @@ mod tests {
         // 3 characters and a blank: 16 words a block.
         let long = "abc ".repeat(64);
         assert_eq!(look_up(&mut cache, &long), 0);
-        assert_eq!(
-            look_up(&mut cache, &long),
-            63,
-            "the last token is never cached"
-        );
+        assert_eq!(look_up(&mut cache, &long), 63, "the last token is never cached");
         let other_end = format!("{}{}", "abc ".repeat(32), "xyz ".repeat(32));
         assert_eq!(look_up(&mut cache, &other_end), 32);
         let other_start = format!("xyz {}", "abc ".repeat(63));

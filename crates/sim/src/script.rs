@@ -82,9 +82,7 @@ impl Script {
     }
 
     fn reached(&self, fault: Fault) -> bool {
-        fault
-            .after_tokens()
-            .is_some_and(|after| self.sent >= after.min(self.plan.total()))
+        fault.after_tokens().is_some_and(|after| self.sent >= after.min(self.plan.total()))
     }
 
     /// Renders the next step.
@@ -110,13 +108,8 @@ impl Script {
                 self.stage = self.done_stage(config);
             }
             Stage::Done { left } => {
-                self.pen(buf)
-                    .event(None, 0, |_, _, out| out.extend_from_slice(b"[DONE]"));
-                self.stage = if left > 1 {
-                    Stage::Done { left: left - 1 }
-                } else {
-                    Stage::Over
-                };
+                self.pen(buf).event(None, 0, |_, _, out| out.extend_from_slice(b"[DONE]"));
+                self.stage = if left > 1 { Stage::Done { left: left - 1 } } else { Stage::Over };
             }
             Stage::Over => {}
         }
@@ -144,10 +137,7 @@ impl Script {
             Some(after) if after > first => after.min(total),
             _ => total,
         };
-        let count = config
-            .output
-            .tokens_per_event
-            .min(self.plan.kind_end(first).min(until) - first);
+        let count = config.output.tokens_per_event.min(self.plan.kind_end(first).min(until) - first);
         self.sent += count;
         self.timeline.advance(count);
         let joined = config.output.finish_with_last_token && self.sent == total;
@@ -158,14 +148,7 @@ impl Script {
             Api::Completions => api::completions::tokens(&mut pen, first, count, finish),
             Api::Responses => api::responses::tokens(&mut pen, first, count),
             Api::Messages => api::messages::tokens(&mut pen, first, count),
-            _ => api::chat::tokens(
-                &mut pen,
-                first,
-                count,
-                with_role,
-                &config.output.reasoning_field,
-                finish,
-            ),
+            _ => api::chat::tokens(&mut pen, first, count, with_role, &config.output.reasoning_field, finish),
         }
         if finish.is_some() && self.plan.api.sends_done() {
             self.stage = self.after_finish(config);
@@ -174,12 +157,7 @@ impl Script {
 
     /// Nothing is scripted to happen between the last token and the finish reason.
     fn ends_well(&self) -> bool {
-        self.disturbed
-            || self
-                .plan
-                .fault
-                .and_then(|fault| fault.after_tokens())
-                .is_none()
+        self.disturbed || self.plan.fault.and_then(|fault| fault.after_tokens()).is_none()
     }
 
     /// Renders what a fault puts into the stream; true when that was the step.
@@ -195,9 +173,8 @@ impl Script {
             Fault::DoneWithoutFinish { .. } => self.stage = self.done_stage(config),
             Fault::Abort { .. } => self.stage = Stage::Finish,
             Fault::InvalidJson { .. } => {
-                self.pen(buf).event(None, 0, |_, _, out| {
-                    out.extend_from_slice(br#"{"choices":[{"index":0,"del"#)
-                });
+                self.pen(buf)
+                    .event(None, 0, |_, _, out| out.extend_from_slice(br#"{"choices":[{"index":0,"del"#));
             }
             Fault::InvalidUtf8 { .. } => {
                 self.pen(buf).event(None, 0, |_, _, out| {
@@ -265,13 +242,7 @@ pub fn whole_body(config: &SimConfig, plan: &Plan, out: &mut Vec<u8>) {
 
 /// A stream as one run of bytes, without timing.
 pub fn whole_stream(config: &SimConfig, plan: &Plan, out: &mut Vec<u8>) {
-    let timeline = Timeline::new(
-        config,
-        plan,
-        0,
-        1,
-        crate::plan::Draws::new(config.seed, None, 0),
-    );
+    let timeline = Timeline::new(config, plan, 0, 1, crate::plan::Draws::new(config.seed, None, 0));
     let mut script = Script::new(config, plan.clone(), timeline, 0);
     let mut buf = EventBuf::default();
     while script.next_due().is_some() {

@@ -57,11 +57,9 @@ impl Sim {
         raise_file_limit();
         let bind = config.bind;
         let listener = listen(bind).map_err(|source| SimError::Listen { addr: bind, source })?;
-        let addr = listener
-            .local_addr()
-            .map_err(|source| SimError::Listen { addr: bind, source })?;
-        let log = LogStore::new(config.log.keep_requests, config.log.file.as_deref())
-            .map_err(SimError::LogFile)?;
+        let addr = listener.local_addr().map_err(|source| SimError::Listen { addr: bind, source })?;
+        let log =
+            LogStore::new(config.log.keep_requests, config.log.file.as_deref()).map_err(SimError::LogFile)?;
         let workers = config.workers;
         let shared = Arc::new(Shared {
             log,
@@ -75,12 +73,7 @@ impl Sim {
             config,
         });
         let (stop, _) = watch::channel(false);
-        let mut running = RunningSim {
-            addr,
-            shared,
-            stop,
-            threads: Vec::with_capacity(workers),
-        };
+        let mut running = RunningSim { addr, shared, stop, threads: Vec::with_capacity(workers) };
         running.threads =
             worker::spawn(&running.shared, listener, &running.stop).map_err(SimError::Worker)?;
         Ok(running)
@@ -118,8 +111,7 @@ impl Tally {
 
     pub fn finish(&self, request: &RequestLog) {
         self.outcomes[request.outcome as usize].fetch_add(1, Relaxed);
-        self.tokens
-            .fetch_add(u64::from(request.sent_tokens), Relaxed);
+        self.tokens.fetch_add(u64::from(request.sent_tokens), Relaxed);
     }
 }
 
@@ -221,10 +213,7 @@ impl RunningSim {
     /// The log file could not be written.
     pub fn stop(mut self) -> Result<Served, SimError> {
         self.halt().map_err(SimError::LogFile)?;
-        Ok(Served {
-            requests: self.log(),
-            counters: self.counters(),
-        })
+        Ok(Served { requests: self.log(), counters: self.counters() })
     }
 
     fn halt(&mut self) -> std::io::Result<()> {

@@ -48,23 +48,13 @@ struct Slot {
 impl Timer {
     /// Creates the alarm. Must be called inside a tokio runtime with its I/O driver on.
     pub fn new() -> io::Result<Self> {
-        let state = State {
-            armed_ns: u64::MAX,
-            ..State::default()
-        };
-        Ok(Self(Rc::new(Inner {
-            alarm: Alarm::new()?,
-            state: RefCell::new(state),
-        })))
+        let state = State { armed_ns: u64::MAX, ..State::default() };
+        Ok(Self(Rc::new(Inner { alarm: Alarm::new()?, state: RefCell::new(state) })))
     }
 
     /// Completes at or after `deadline_ns` on CLOCK_MONOTONIC, at once if that has passed.
     pub fn sleep_until(&self, deadline_ns: u64) -> Sleep {
-        Sleep {
-            timer: self.0.clone(),
-            deadline_ns,
-            slot: None,
-        }
+        Sleep { timer: self.0.clone(), deadline_ns, slot: None }
     }
 
     /// Waits for the alarm and wakes what is due; runs as a task of its own for the worker's life.
@@ -115,9 +105,7 @@ impl Inner {
         let entry = &mut state.slots[slot as usize];
         entry.fired = false;
         entry.waker = Some(waker.clone());
-        state
-            .heap
-            .push(Reverse((deadline_ns, slot, entry.generation)));
+        state.heap.push(Reverse((deadline_ns, slot, entry.generation)));
         if deadline_ns < state.armed_ns {
             state.armed_ns = deadline_ns;
             self.alarm.set(deadline_ns);

@@ -55,11 +55,7 @@ impl Scratch {
             for (place, piece) in payload.chunks(piece_len).enumerate() {
                 push_chunk(&mut self.out, piece);
                 if per_event && place + 1 < pieces {
-                    self.cuts.push(Cut {
-                        end: self.out.len(),
-                        due_ns,
-                        ..Cut::default()
-                    });
+                    self.cuts.push(Cut { end: self.out.len(), due_ns, ..Cut::default() });
                 }
             }
             let mut cut = Cut {
@@ -88,27 +84,19 @@ impl Scratch {
     pub fn cover(&mut self) {
         match self.cuts.last_mut() {
             Some(cut) => cut.end = self.out.len(),
-            None => self.cuts.push(Cut {
-                end: self.out.len(),
-                ..Cut::default()
-            }),
+            None => self.cuts.push(Cut { end: self.out.len(), ..Cut::default() }),
         }
     }
 
     /// Ends a write here, so that what follows is written by itself.
     pub fn cut_here(&mut self) {
-        self.cuts.push(Cut {
-            end: self.out.len(),
-            ..Cut::default()
-        });
+        self.cuts.push(Cut { end: self.out.len(), ..Cut::default() });
     }
 }
 
 fn push_chunk(out: &mut Vec<u8>, payload: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let digits = (usize::BITS - payload.len().leading_zeros())
-        .div_ceil(4)
-        .max(1);
+    let digits = (usize::BITS - payload.len().leading_zeros()).div_ceil(4).max(1);
     for place in (0..digits).rev() {
         out.push(HEX[payload.len() >> (place * 4) & 15]);
     }
@@ -126,11 +114,7 @@ mod tests {
         let mut scratch = Scratch::default();
         for event in events {
             scratch.events.bytes.extend_from_slice(event.as_bytes());
-            scratch.events.marks.push(EventMark {
-                end: scratch.events.bytes.len(),
-                tokens: 1,
-                due_ns: 5,
-            });
+            scratch.events.marks.push(EventMark { end: scratch.events.bytes.len(), tokens: 1, due_ns: 5 });
         }
         scratch.pack(wire, last);
         (String::from_utf8(scratch.out).expect("ascii"), scratch.cuts)
@@ -140,47 +124,23 @@ mod tests {
     fn one_chunk_and_one_write_per_event() {
         let (out, cuts) = packed(&Wire::default(), &["abc", "0123456789abcdef0"], true);
         assert_eq!(out, "3\r\nabc\r\n11\r\n0123456789abcdef0\r\n0\r\n\r\n");
-        assert_eq!(
-            cuts.iter().map(|cut| cut.end).collect::<Vec<_>>(),
-            [8, out.len()]
-        );
-        assert!(
-            cuts.iter()
-                .all(|cut| (cut.tokens, cut.events, cut.due_ns) == (1, 1, 5))
-        );
+        assert_eq!(cuts.iter().map(|cut| cut.end).collect::<Vec<_>>(), [8, out.len()]);
+        assert!(cuts.iter().all(|cut| (cut.tokens, cut.events, cut.due_ns) == (1, 1, 5)));
     }
 
     #[test]
     fn coalesced_writes_keep_the_chunks() {
-        let wire = Wire {
-            flush: Flush::Coalesce,
-            events_per_chunk: 2,
-            ..Wire::default()
-        };
+        let wire = Wire { flush: Flush::Coalesce, events_per_chunk: 2, ..Wire::default() };
         let (out, cuts) = packed(&wire, &["a", "b", "c"], false);
         assert_eq!(out, "2\r\nab\r\n1\r\nc\r\n");
-        assert_eq!(
-            cuts,
-            [Cut {
-                end: out.len(),
-                tokens: 3,
-                events: 3,
-                due_ns: 5
-            }]
-        );
+        assert_eq!(cuts, [Cut { end: out.len(), tokens: 3, events: 3, due_ns: 5 }]);
     }
 
     #[test]
     fn split_chunks_count_the_event_once() {
-        let wire = Wire {
-            chunk_bytes: Some(2),
-            ..Wire::default()
-        };
+        let wire = Wire { chunk_bytes: Some(2), ..Wire::default() };
         let (out, cuts) = packed(&wire, &["abcde"], false);
         assert_eq!(out, "2\r\nab\r\n2\r\ncd\r\n1\r\ne\r\n");
-        assert_eq!(
-            cuts.iter().map(|cut| cut.tokens).collect::<Vec<_>>(),
-            [0, 0, 1]
-        );
+        assert_eq!(cuts.iter().map(|cut| cut.tokens).collect::<Vec<_>>(), [0, 0, 1]);
     }
 }

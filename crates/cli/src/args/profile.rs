@@ -4,11 +4,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use tokmeter_engine::dataset::{CacheBust, FileFormat, RangeStyle, Sampling};
+use tokmeter_engine::dataset::config::RangeStyle;
+use tokmeter_engine::dataset::{CacheBust, CorpusStyle, DatasetFormat, SamplingStrategy};
 use tokmeter_engine::endpoint::EndpointType;
-use tokmeter_engine::schedule::PatternName;
-
-use super::word;
+use tokmeter_engine::schedule::ArrivalPattern;
 
 /// Load a server, time every phase of every request, and write the results.
 #[derive(Args, Clone, Debug)]
@@ -207,14 +206,11 @@ pub struct InputArgs {
     #[arg(long, value_name = "FILE")]
     pub input_file: Option<PathBuf>,
     /// Format of the input file [default: told by its content]
-    #[arg(long, value_name = "TYPE", requires = "input_file", value_parser = word::<FileFormat>)]
-    pub custom_dataset_type: Option<FileFormat>,
+    #[arg(long, value_name = "TYPE", requires = "input_file")]
+    pub custom_dataset_type: Option<DatasetFormat>,
     /// Order in which dataset entries are used
-    #[arg(long, value_name = "STRATEGY", value_parser = word::<Sampling>)]
-    pub dataset_sampling_strategy: Option<Sampling>,
-    /// Use the entries of a file more than once when the run asks for more than it has
-    #[arg(long)]
-    pub allow_dataset_wrap: bool,
+    #[arg(long, value_name = "STRATEGY")]
+    pub dataset_sampling_strategy: Option<SamplingStrategy>,
     /// Makes all draws reproducible [default: a new seed each run, written to the summary]
     #[arg(long, value_name = "SEED")]
     pub random_seed: Option<u64>,
@@ -263,11 +259,14 @@ pub struct InputArgs {
     /// Texts in one request (embeddings, completions)
     #[arg(long = "prompt-batch-size", visible_aliases = ["batch-size-text", "batch-size"], short = 'b', value_name = "N")]
     pub prompt_batch_size: Option<u32>,
+    /// What synthetic prompts are made of: sentences, or words in no order
+    #[arg(long, value_name = "CORPUS")]
+    pub prompt_corpus: Option<CorpusStyle>,
     /// Draw lengths evenly from a window of this ratio around the means
     #[arg(long, value_name = "RATIO")]
     pub random_range_ratio: Option<String>,
     /// Whose window --random-range-ratio means
-    #[arg(long, value_name = "STYLE", value_parser = word::<RangeStyle>, default_value = "vllm")]
+    #[arg(long, value_name = "STYLE", default_value = "vllm")]
     pub random_corpus_style: RangeStyle,
     /// System message of every session
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["system_prompt_file", "shared_system_prompt_length", "prompt_prefix_pool_size"])]
@@ -288,7 +287,7 @@ pub struct InputArgs {
     #[arg(long = "prompt-prefix-length", visible_alias = "prefix-prompt-length", value_name = "TOKENS", requires = "prompt_prefix_pool_size")]
     pub prompt_prefix_length: Option<u32>,
     /// Keep repeats from meeting a warm prefix cache
-    #[arg(long, value_name = "TARGET", default_value = "none", value_parser = word::<CacheBust>)]
+    #[arg(long, value_name = "TARGET", default_value = "none")]
     pub cache_bust: CacheBust,
     /// Images in a chat message
     #[arg(long = "image-batch-size", visible_alias = "batch-size-image", value_name = "N")]
@@ -299,6 +298,9 @@ pub struct InputArgs {
     /// Height of synthetic images: mean, in pixels; 0 sends none
     #[arg(long, value_name = "PIXELS")]
     pub image_height_mean: Option<f64>,
+    /// Directory of images to send instead of synthetic ones
+    #[arg(long, value_name = "DIR")]
+    pub image_source: Option<PathBuf>,
     /// Width of synthetic images: standard deviation
     #[arg(long, value_name = "PIXELS")]
     pub image_width_stddev: Option<f64>,
@@ -336,8 +338,8 @@ pub struct LoadArgs {
     #[arg(long, value_name = "RATE", value_delimiter = ',')]
     pub request_rate: Vec<f64>,
     /// Shape of arrivals (default poisson, or gamma with --arrival-smoothness)
-    #[arg(long = "arrival-pattern", visible_alias = "request-rate-mode", value_name = "PATTERN", value_parser = word::<PatternName>)]
-    pub arrival_pattern: Option<PatternName>,
+    #[arg(long = "arrival-pattern", visible_alias = "request-rate-mode", value_name = "PATTERN")]
+    pub arrival_pattern: Option<ArrivalPattern>,
     /// Shape of gamma arrivals: 1 is Poisson, higher is smoother
     #[arg(long = "arrival-smoothness", visible_alias = "vllm-burstiness", value_name = "SHAPE")]
     pub arrival_smoothness: Option<f64>,
@@ -423,8 +425,8 @@ pub struct WarmupArgs {
     #[arg(long, value_name = "RATE")]
     pub warmup_request_rate: Option<f64>,
     /// Shape of arrivals during warmup
-    #[arg(long, value_name = "PATTERN", value_parser = word::<PatternName>)]
-    pub warmup_arrival_pattern: Option<PatternName>,
+    #[arg(long, value_name = "PATTERN")]
+    pub warmup_arrival_pattern: Option<ArrivalPattern>,
     /// How long warmup requests may go on after the warmup's duration, in seconds
     #[arg(long, value_name = "SECONDS", requires = "warmup_duration")]
     pub warmup_grace_period: Option<f64>,

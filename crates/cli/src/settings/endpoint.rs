@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use tokmeter_engine::endpoint::{Endpoint, EndpointType};
+use tokmeter_engine::endpoint::Endpoint;
 use tokmeter_engine::request::{RequestConfig, Target};
-use tokmeter_engine::schedule::Cancellations;
 use tokmeter_engine::secret::Secret;
-use tokmeter_http::config::ReuseStrategy;
-use tokmeter_http::exchange::Origin;
-use tokmeter_http::origin::Url;
+use tokmeter_http::{Origin, ReuseStrategy};
 
 use super::{pairs, transport};
 use crate::args::profile::ProfileArgs;
@@ -31,7 +28,7 @@ pub fn resolve(args: &ProfileArgs, reuse: ReuseStrategy) -> Result<RequestConfig
             .fix(format!("paths begin with /, for example {}", api.path.unwrap_or("/v1/chat/completions"))));
     }
     Ok(RequestConfig {
-        endpoint: Arc::new(endpoint(args, kind)?),
+        endpoint: Arc::new(Endpoint::new(kind)),
         models: given.model_names.iter().map(|name| Arc::from(name.as_str())).collect(),
         targets: targets(args)?,
         streaming: given.streaming && api.supports_streaming,
@@ -43,28 +40,43 @@ pub fn resolve(args: &ProfileArgs, reuse: ReuseStrategy) -> Result<RequestConfig
         include_usage: true,
         timeout: transport::seconds("--request-timeout-seconds", given.request_timeout_seconds)?,
         sticky: reuse == ReuseStrategy::Sticky,
-        cancellation: None::<Cancellations>,
+        cancellation: None,
     })
-}
-
-fn endpoint(args: &ProfileArgs, kind: EndpointType) -> Result<Endpoint, Failure> {
-    let _ = args;
-    Ok(Endpoint::new(kind))
 }
 
 /// The servers, each with the path of its requests.
 fn targets(args: &ProfileArgs) -> Result<Vec<Target>, Failure> {
     let api = args.endpoint.endpoint_type.metadata();
-    args.endpoint
-        .url
-        .iter()
-        .map(|text| {
-            let url: Url =
-                text.parse().map_err(|error| Failure::usage(format!("--url: {error}")).fix(URL_FORM))?;
-            let own = args.endpoint.custom_endpoint.as_deref().or(api.path);
-            Ok(Target { origin: Arc::new(Origin::clone(&url.origin)), path: url.join(own).into() })
-        })
-        .collect()
+    let path = args.endpoint.custom_endpoint.as_deref().or(api.path);
+    let target = |text: &String| {
+        let url = Origin::parse(text).map_err(|error| Failure::usage(format!("--url: {error}")))?;
+        let path = match path {
+            Some(path) => joined(url.base_path(), path),
+            None => url.request_path(),
+        };
+        Ok(Target { origin: url.origin.clone(), path: path.into(), authorization: url.authorization })
+    };
+    args.endpoint.url.iter().map(target).collect()
 }
 
-const URL_FORM: &str = "give host:port or http(s)://host:port";
+/// The endpoint's path after the URL's own; a version that both have (`http://host/v1`) stands once.
+fn joined(base: &str, path: &str) -> String {
+    let version = path.split('/').nth(1).unwrap_or_default();
+    let repeated = version.starts_with('v') && base.ends_with(&format!("/{version}"));
+    let base = if repeated { &base[..base.len() - version.len() - 1] } else { base };
+    format!("{base}{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joined;
+
+    #[test]
+    fn a_version_in_url_and_path_stands_once() {
+        assert_eq!(joined("", "/v1/chat/completions"), "/v1/chat/completions");
+        assert_eq!(joined("/v1", "/v1/chat/completions"), "/v1/chat/completions");
+        assert_eq!(joined("/team/v1", "/v1/embeddings"), "/team/v1/embeddings");
+        assert_eq!(joined("/team", "/v1/embeddings"), "/team/v1/embeddings");
+        assert_eq!(joined("/v2", "/v1/embeddings"), "/v2/v1/embeddings");
+    }
+}

@@ -1,7 +1,7 @@
 //! Load and input flags become the engine's load and dataset configuration.
 
-use tokmeter_engine::dataset::{
-    Content, DatasetConfig, ImageConfig, PrefixConfig, PromptConfig, RankingsConfig, TurnsConfig,
+use tokmeter_engine::dataset::config::{
+    Content, CorpusStyle, DatasetConfig, ImageConfig, PrefixConfig, PromptConfig, RankingsConfig, TurnsConfig,
 };
 use tokmeter_engine::endpoint::EndpointType;
 use tokmeter_engine::schedule::LoadConfig;
@@ -62,7 +62,6 @@ pub fn dataset(input: &InputArgs, endpoint: EndpointType) -> DatasetConfig {
         custom_dataset_type: input.custom_dataset_type,
         num_dataset_entries: input.num_dataset_entries,
         dataset_sampling_strategy: input.dataset_sampling_strategy,
-        allow_dataset_wrap: input.allow_dataset_wrap,
         content: if ranking { Content::Ranking } else { Content::Text },
         prompt: PromptConfig {
             isl: input.prompt_input_tokens_mean.first().copied(),
@@ -73,6 +72,7 @@ pub fn dataset(input: &InputArgs, endpoint: EndpointType) -> DatasetConfig {
             seq_dist: input.seq_dist.clone(),
             random_range_ratio: input.random_range_ratio.clone(),
             random_corpus_style: input.random_corpus_style,
+            corpus: input.prompt_corpus.unwrap_or(CorpusStyle::Sonnet),
             batch_size: input.prompt_batch_size.unwrap_or(1),
         },
         prefix: PrefixConfig {
@@ -97,6 +97,7 @@ pub fn dataset(input: &InputArgs, endpoint: EndpointType) -> DatasetConfig {
             height_mean: input.image_height_mean.unwrap_or(image.height_mean),
             height_stddev: input.image_height_stddev.unwrap_or(image.height_stddev),
             batch_size: input.image_batch_size.unwrap_or(image.batch_size),
+            source: input.image_source.clone(),
         },
         rankings: RankingsConfig {
             passages_mean: input.rankings_passages_mean.unwrap_or(rankings.passages_mean),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokmeter_http::config::{
+use tokmeter_http::{
     ClientConfig, ConfigError, HttpVersion, Limits, ReuseStrategy, TimestampSource, TlsOptions,
 };
 

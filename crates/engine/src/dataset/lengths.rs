@@ -40,16 +40,24 @@ impl Normal {
 /// Lengths of a request: input tokens, and output tokens where they are asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Lengths {
-    Normal { input: Normal, output: Option<Normal> },
+    Normal {
+        input: Normal,
+        output: Option<Normal>,
+    },
     /// Pairs with their cumulated probability, up to 1.
     Pairs(Vec<(f64, Normal, Option<Normal>)>),
-    Window { input: (u32, u32), output: (u32, u32) },
+    Window {
+        input: (u32, u32),
+        output: (u32, u32),
+    },
 }
 
 impl Lengths {
     pub(super) fn new(config: &PromptConfig) -> Result<Self, DatasetError> {
-        let input =
-            Normal { mean: config.isl.unwrap_or(DEFAULT_INPUT_TOKENS), stddev: config.isl_stddev.unwrap_or(0.0) };
+        let input = Normal {
+            mean: config.isl.unwrap_or(DEFAULT_INPUT_TOKENS),
+            stddev: config.isl_stddev.unwrap_or(0.0),
+        };
         let output = output_of(config);
         if let Some(pairs) = &config.seq_dist {
             return parse_pairs(pairs)
@@ -71,9 +79,7 @@ impl Lengths {
     /// Input and output tokens of one request.
     pub(super) fn draw(&self, rng: &mut ChaCha8Rng) -> (u32, Option<u32>) {
         match self {
-            Self::Normal { input, output } => {
-                (input.draw(rng), output.map(|output| output.draw(rng)))
-            }
+            Self::Normal { input, output } => (input.draw(rng), output.map(|output| output.draw(rng))),
             Self::Pairs(pairs) => {
                 let at = unit(rng);
                 let chosen = pairs.iter().find(|(until, ..)| at < *until).or(pairs.last());
@@ -123,7 +129,11 @@ fn parse_ratio(text: &str, style: RangeStyle) -> Result<(f64, f64), String> {
         (ratios.input, ratios.output)
     };
     let fits = |ratio: f64| (0.0..1.0).contains(&ratio) || (style == RangeStyle::Sglang && ratio == 1.0);
-    if fits(input) && fits(output) { Ok((input, output)) } else { Err(format!("is `{text}`, but must be from 0 to below 1")) }
+    if fits(input) && fits(output) {
+        Ok((input, output))
+    } else {
+        Err(format!("is `{text}`, but must be from 0 to below 1"))
+    }
 }
 
 /// One pair of `--seq-dist` as JSON.
@@ -171,20 +181,27 @@ fn parse_pairs(text: &str) -> Result<Vec<(f64, Normal, Option<Normal>)>, String>
     for pair in &pairs {
         let numbers = [pair.isl, pair.osl, pair.isl_stddev, pair.osl_stddev, pair.prob];
         if numbers.iter().any(|n| !n.is_finite() || *n < 0.0) || pair.isl < 1.0 || pair.osl < 1.0 {
-            return Err(format!("`{text}`: lengths must be 1 or more, deviations and percentages not negative"));
+            return Err(format!(
+                "`{text}`: lengths must be 1 or more, deviations and percentages not negative"
+            ));
         }
         cumulated += pair.prob / 100.0;
         let output = Normal { mean: pair.osl, stddev: pair.osl_stddev };
         table.push((cumulated, Normal { mean: pair.isl, stddev: pair.isl_stddev }, Some(output)));
     }
     if (cumulated - 1.0).abs() > 1e-6 {
-        return Err(format!("`{text}`: the probabilities are percent and must sum to 100, not {}", cumulated * 100.0));
+        return Err(format!(
+            "`{text}`: the probabilities are percent and must sum to 100, not {}",
+            cumulated * 100.0
+        ));
     }
     Ok(table)
 }
 
 fn expected(text: &str) -> String {
-    format!("is `{text}`, but must look like `256,128:40;512,256:60` (input,output:percent; deviation as `256|10`)")
+    format!(
+        "is `{text}`, but must look like `256,128:40;512,256:60` (input,output:percent; deviation as `256|10`)"
+    )
 }
 
 /// `512|20,256|10:60`

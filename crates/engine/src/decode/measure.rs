@@ -77,7 +77,9 @@ fn latency(metrics: &mut Metrics, measured: &Measured) {
         metrics.ms(m::TIME_TO_FIRST_OUTPUT_TOKEN, answer.at.since(start));
     }
     metrics.ms(m::DECODE_DURATION, decode);
-    if let Some(intervals) = output.and_then(|output| token_intervals(output, first, measured.per_chunk_usage)) {
+    if let Some(intervals) =
+        output.and_then(|output| token_intervals(output, first, measured.per_chunk_usage))
+    {
         let between = decode as f64 / intervals;
         metrics.float(m::INTER_TOKEN_LATENCY, between / 1e6);
         if between > 0.0 {
@@ -256,8 +258,10 @@ mod tests {
     #[test]
     fn per_chunk_usage_divides_by_the_tokens_after_the_first_event() {
         let trace = Trace { start_ns: Some(MonoNs(0)), ..Trace::default() };
-        let mut reply =
-            Reply { deltas: vec![delta(10, DeltaKind::Content), delta(40, DeltaKind::Content)], ..Reply::default() };
+        let mut reply = Reply {
+            deltas: vec![delta(10, DeltaKind::Content), delta(40, DeltaKind::Content)],
+            ..Reply::default()
+        };
         reply.deltas[0].completion_tokens_so_far = Some(4);
         let counts = counts(1, 10);
         let mut measured = measured(&trace, &reply, &counts);

@@ -54,7 +54,8 @@ fn transport(exchange: &Exchange, error: &TransportError) -> RequestError {
         kind: Some(kind),
         message,
         cause: error.causes.first().map(|cause| bounded(cause)),
-        cause_chain: (!error.causes.is_empty()).then(|| error.causes.iter().map(|cause| bounded(cause)).collect()),
+        cause_chain: (!error.causes.is_empty())
+            .then(|| error.causes.iter().map(|cause| bounded(cause)).collect()),
         class: Some(error.class),
         side: Some(error.side),
         phase: Some(error.phase),
@@ -64,7 +65,10 @@ fn transport(exchange: &Exchange, error: &TransportError) -> RequestError {
 fn cancellation(exchange: &Exchange, error: &TransportError) -> String {
     match exchange.trace.request_send_end_ns {
         Some(sent) => {
-            format!("request cancelled {:.3}s after being sent", error.at.0.saturating_sub(sent.0) as f64 / 1e9)
+            format!(
+                "request cancelled {:.3}s after being sent",
+                error.at.0.saturating_sub(sent.0) as f64 / 1e9
+            )
         }
         None => "request cancelled before it was sent".to_owned(),
     }
@@ -81,11 +85,11 @@ fn bounded(text: &str) -> String {
 pub(super) fn trace_data(finished: &Finished, requests: &RequestBuilder, anchor: &ClockAnchor) -> TraceData {
     let exchange = &finished.exchange;
     let mut trace = exchange.trace.to_wall(anchor);
-    trace.trace_type = "hyper".to_owned();
+    trace.trace_type = "hyper".into();
     trace.request_headers = Some(requests.sent_headers(finished));
     if let Some(head) = &exchange.head {
         trace.response_status_code = Some(head.status.as_u16());
-        trace.response_reason = head.status.canonical_reason().map(str::to_owned);
+        trace.response_reason = head.status.canonical_reason().map(Into::into);
         trace.response_headers = Some(headers(&head.headers));
     }
     let mut start = 0;
@@ -94,7 +98,7 @@ pub(super) fn trace_data(finished: &Finished, requests: &RequestBuilder, anchor:
         .chunks
         .iter()
         .map(|chunk| {
-            let size = (chunk.end - start) as u64;
+            let size = u64::from(chunk.end - start);
             start = chunk.end;
             ChunkStamp(anchor.wall(chunk.at), size)
         })

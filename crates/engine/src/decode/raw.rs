@@ -17,10 +17,7 @@ pub(super) fn line(record: &RequestRecord, finished: &Finished, requests: &Reque
     let is_stream = content_type.is_some_and(|value| value.starts_with("text/event-stream"));
     let responses = match is_stream {
         true => sse::events(&exchange.body)
-            .map(|event| RawResponse::Stream {
-                perf_ns: event.at.0,
-                packets: packets(&event),
-            })
+            .map(|event| RawResponse::Stream { perf_ns: event.at.0, packets: packets(&event) })
             .collect(),
         false if exchange.body.bytes.is_empty() => Vec::new(),
         false => vec![RawResponse::Text {

@@ -65,7 +65,7 @@ pub(super) fn run(config: &PhaseConfig, index: u32, stage: &Stage) -> std::io::R
     });
     let budget = Arc::new(Budget::new(plan.requests, plan.sessions));
     let start = clock::now().after(LEAD_NS);
-    let feeder = start_feeder(plan, stage, start)?;
+    let feeder = start_feeder(config.phase, plan, stage, start)?;
     let mut finished = Vec::new();
     for (shard, (handle, feed)) in stage.shards.iter().zip(feeder.feeds).enumerate() {
         let (done, is_done) = oneshot::channel();
@@ -95,10 +95,16 @@ pub(super) fn run(config: &PhaseConfig, index: u32, stage: &Stage) -> std::io::R
 }
 
 /// Sessions in the order in which they are sent, prepared ahead.
-fn start_feeder(plan: &PhasePlan, stage: &Stage, start: MonoNs) -> std::io::Result<Feeder> {
+fn start_feeder(
+    phase: BenchmarkPhase,
+    plan: &PhasePlan,
+    stage: &Stage,
+    start: MonoNs,
+) -> std::io::Result<Feeder> {
     let (builder, dataset) = (stage.builder.clone(), stage.dataset.clone());
+    let is_warmup = phase == BenchmarkPhase::Warmup;
     let job = move |number: u64, intended: Option<MonoNs>, turns: Option<u32>| {
-        let session = dataset.session(number);
+        let session = if is_warmup { dataset.warmup_session(number) } else { dataset.session(number) };
         let first_body = builder.body(&session, 0, &[])?;
         Ok(Job { session, first_body, intended, turns })
     };
@@ -127,7 +133,8 @@ fn shard_load(plan: &PhasePlan, stage: &Stage, shard: usize, start: MonoNs) -> S
         LoadShape::Closed => {
             let ramp = plan.slot_ramp();
             let slots = plan.concurrency.unwrap_or(1) as usize;
-            let free_at = (shard..slots).step_by(shards).map(|slot| start.after(ramp.opens_at_ns(slot as u64)));
+            let free_at =
+                (shard..slots).step_by(shards).map(|slot| start.after(ramp.opens_at_ns(slot as u64)));
             ShardLoad::Slots { free_at: free_at.collect() }
         }
         LoadShape::Rate { .. } => ShardLoad::Rate {
@@ -148,6 +155,6 @@ fn shard_load(plan: &PhasePlan, stage: &Stage, shard: usize, start: MonoNs) -> S
 
 fn schedule(plan: &PhasePlan, stage: &Stage, share: Share) -> Schedule {
     let dataset = stage.dataset.clone();
-    let turns_of = move |session: u64| dataset.session(session).turns.len() as u32;
+    let turns_of = move |session: u64| dataset.turns_of(session);
     Schedule::new(plan, stage.seed, share, stage.dataset.instants(), turns_of)
 }

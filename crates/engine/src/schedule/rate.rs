@@ -73,6 +73,12 @@ impl RateProfile {
         Self { segments }
     }
 
+    /// The highest rate of the profile, in requests per second.
+    #[must_use]
+    pub fn peak(&self) -> f64 {
+        self.segments.iter().map(|segment| segment.rate).fold(0.0, f64::max)
+    }
+
     /// Requests due in the first `seconds`: the integral of the rate.
     #[must_use]
     pub fn requests_until(&self, seconds: f64) -> f64 {

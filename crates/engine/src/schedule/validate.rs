@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::config::{LoadConfig, PatternName};
+use super::config::{ArrivalPattern, LoadConfig};
 use super::plan::LoadContext;
 
 /// Why a load configuration cannot run.
@@ -156,7 +156,7 @@ fn rates(config: &LoadConfig) -> Result<(), LoadError> {
     need(
         config.arrival_smoothness.is_some(),
         "--arrival-smoothness",
-        matches!(config.arrival_pattern, None | Some(PatternName::Gamma)),
+        matches!(config.arrival_pattern, None | Some(ArrivalPattern::Gamma)),
         "`--arrival-pattern gamma`",
     )?;
     need(

@@ -69,7 +69,6 @@ pub(super) async fn run(context: &PhaseContext, job: Job, intended: MonoNs, turn
             },
         };
         let request = shard.requests.request(number, body.clone(), request_id, correlation_id, sticky, last);
-        let target = request.origin.clone();
 
         shard.live.request_started();
         let exchange = shard.client.send(request).await;
@@ -96,7 +95,7 @@ pub(super) async fn run(context: &PhaseContext, job: Job, intended: MonoNs, turn
             session: session.clone(),
             history: history.clone(),
             intended,
-            target,
+            sticky,
             body,
             exchange,
             shard: shard.index,

@@ -20,6 +20,11 @@ use tokio::io::unix::AsyncFd;
 use tokmeter_http::clock;
 use tokmeter_record::MonoNs;
 
+#[expect(deprecated, reason = "the successor is an unsafe function; an OwnedFd never changes its descriptor")]
+fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::new(fd)
+}
+
 struct Deadline {
     at: u64,
     sequence: u64,
@@ -56,10 +61,9 @@ pub(crate) struct Timer(Rc<Inner>);
 impl Timer {
     /// Creates the timerfd and starts the task that wakes due sleepers; needs a `LocalSet`.
     pub(crate) fn start() -> io::Result<Timer> {
-        let fd =
-            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         let timer = Timer(Rc::new(Inner {
-            fd: AsyncFd::new(fd)?,
+            fd: watch(fd)?,
             deadlines: RefCell::default(),
             sequence: std::cell::Cell::new(0),
         }));
@@ -99,10 +103,7 @@ impl Timer {
         let at = at.max(1);
         let expiry = Itimerspec {
             it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
-            it_value: Timespec {
-                tv_sec: (at / 1_000_000_000) as i64,
-                tv_nsec: (at % 1_000_000_000) as i64,
-            },
+            it_value: Timespec { tv_sec: (at / 1_000_000_000) as i64, tv_nsec: (at % 1_000_000_000) as i64 },
         };
         // Arming a valid timerfd with a valid time cannot fail.
         let _ = timerfd_settime(self.0.fd.get_ref(), TimerfdTimerFlags::ABSTIME, &expiry);

@@ -21,7 +21,9 @@ pub fn open(pen: &mut Pen<'_>) {
     let sent = pen.sent;
     pen.event(None, 0, |plan, head, out| {
         out.extend_from_slice(head);
-        out.extend_from_slice(br#"{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]"#);
+        out.extend_from_slice(
+            br#"{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]"#,
+        );
         close(out, plan, sent);
     });
 }
@@ -59,11 +61,7 @@ pub fn tokens(
             }
         }
         push_words(out, plan, first, count, true);
-        out.extend_from_slice(if kind == TokenKind::Tool {
-            br#""}}]"#
-        } else {
-            br#"""#
-        });
+        out.extend_from_slice(if kind == TokenKind::Tool { br#""}}]"# } else { br#"""# });
         push_finish(out, finish);
         close(out, plan, sent);
     });
@@ -127,11 +125,7 @@ pub fn body(plan: &Plan, reasoning_field: &str, out: &mut Vec<u8>) {
         push_words(out, plan, plan.reasoning + plan.text, plan.tool, true);
         out.extend_from_slice(br#""}}]"#);
     }
-    put!(
-        out,
-        r#"}},"logprobs":null,"finish_reason":"{}"}}],"usage":"#,
-        plan.finish.name()
-    );
+    put!(out, r#"}},"logprobs":null,"finish_reason":"{}"}}],"usage":"#, plan.finish.name());
     push_usage(out, plan, plan.total());
     out.push(b'}');
 }
@@ -140,11 +134,7 @@ pub fn body(plan: &Plan, reasoning_field: &str, out: &mut Vec<u8>) {
 fn push_finish(out: &mut Vec<u8>, finish: Option<Finish>) {
     match finish {
         None => out.extend_from_slice(br#"},"logprobs":null,"finish_reason":null}]"#),
-        Some(finish) => put!(
-            out,
-            r#"}},"logprobs":null,"finish_reason":"{}"}}]"#,
-            finish.name()
-        ),
+        Some(finish) => put!(out, r#"}},"logprobs":null,"finish_reason":"{}"}}]"#, finish.name()),
     }
 }
 

@@ -64,11 +64,7 @@ pub fn body(plan: &Plan, out: &mut Vec<u8>) {
 fn close_choice(out: &mut Vec<u8>, finish: Option<Finish>) {
     match finish {
         None => out.extend_from_slice(br#"","logprobs":null,"finish_reason":null}]"#),
-        Some(finish) => put!(
-            out,
-            r#"","logprobs":null,"finish_reason":"{}"}}]"#,
-            finish.name()
-        ),
+        Some(finish) => put!(out, r#"","logprobs":null,"finish_reason":"{}"}}]"#, finish.name()),
     }
 }
 

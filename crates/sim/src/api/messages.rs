@@ -15,9 +15,7 @@ pub fn open(pen: &mut Pen<'_>) {
         push_usage(out, plan, 0);
         out.extend_from_slice(b"}}");
     });
-    pen.event(Some("ping"), 0, |_, _, out| {
-        out.extend_from_slice(br#"{"type":"ping"}"#)
-    });
+    pen.event(Some("ping"), 0, |_, _, out| out.extend_from_slice(br#"{"type":"ping"}"#));
 }
 
 /// A delta; opens and closes the content blocks around it.
@@ -29,9 +27,15 @@ pub fn tokens(pen: &mut Pen<'_>, first: u32, count: u32) {
             put!(out, r#"{{"type":"content_block_start","index":{block},"content_block":"#);
             match kind {
                 TokenKind::Text => out.extend_from_slice(br#"{"type":"text","text":""}}"#),
-                TokenKind::Reasoning => out.extend_from_slice(br#"{"type":"thinking","thinking":"","signature":""}}"#),
+                TokenKind::Reasoning => {
+                    out.extend_from_slice(br#"{"type":"thinking","thinking":"","signature":""}}"#)
+                }
                 TokenKind::Tool => {
-                    put!(out, r#"{{"type":"tool_use","id":"toolu_{:016x}","name":"look_up","input":{{}}}}}}"#, plan.id);
+                    put!(
+                        out,
+                        r#"{{"type":"tool_use","id":"toolu_{:016x}","name":"look_up","input":{{}}}}}}"#,
+                        plan.id
+                    );
                 }
             }
         });
@@ -65,9 +69,7 @@ pub fn finish(pen: &mut Pen<'_>, finish: Finish) {
         push_usage(out, plan, sent);
         out.push(b'}');
     });
-    pen.event(Some("message_stop"), 0, |_, _, out| {
-        out.extend_from_slice(br#"{"type":"message_stop"}"#)
-    });
+    pen.event(Some("message_stop"), 0, |_, _, out| out.extend_from_slice(br#"{"type":"message_stop"}"#));
 }
 
 /// The whole answer as one JSON body.
@@ -92,19 +94,11 @@ pub fn body(plan: &Plan, out: &mut Vec<u8>) {
         comma = ",";
     }
     if plan.tool > 0 {
-        put!(
-            out,
-            r#"{comma}{{"type":"tool_use","id":"toolu_{:016x}","name":"look_up","input":"#,
-            plan.id
-        );
+        put!(out, r#"{comma}{{"type":"tool_use","id":"toolu_{:016x}","name":"look_up","input":"#, plan.id);
         push_words(out, plan, plan.reasoning + plan.text, plan.tool, false);
         out.push(b'}');
     }
-    put!(
-        out,
-        r#"],"stop_reason":"{}","stop_sequence":null,"usage":"#,
-        stop_reason(plan.finish)
-    );
+    put!(out, r#"],"stop_reason":"{}","stop_sequence":null,"usage":"#, stop_reason(plan.finish));
     push_usage(out, plan, plan.total());
     out.push(b'}');
 }

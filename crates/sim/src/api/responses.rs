@@ -51,11 +51,7 @@ pub fn finish(pen: &mut Pen<'_>, finish: Finish) {
 
 /// The whole answer as one JSON body.
 pub fn body(plan: &Plan, out: &mut Vec<u8>) {
-    let status = if plan.finish == Finish::Length {
-        "incomplete"
-    } else {
-        "completed"
-    };
+    let status = if plan.finish == Finish::Length { "incomplete" } else { "completed" };
     push_response(out, plan, status, true, plan.total());
 }
 
@@ -90,10 +86,7 @@ fn close_item(pen: &mut Pen<'_>, kind: TokenKind, item: u32) {
     if kind == TokenKind::Text {
         event(pen, "response.content_part.done", 0, |plan, out| {
             push_item_id(out, plan, kind);
-            put!(
-                out,
-                r#","output_index":{item},"content_index":0,"part":{{"type":"output_text","text":""#
-            );
+            put!(out, r#","output_index":{item},"content_index":0,"part":{{"type":"output_text","text":""#);
             push_all(out, plan, kind);
             out.extend_from_slice(br#"","annotations":[]}"#);
         });
@@ -218,11 +211,7 @@ fn push_response(out: &mut Vec<u8>, plan: &Plan, status: &str, done: bool, sent:
         }
     }
     out.extend_from_slice(b"],");
-    let reason = if status == "incomplete" {
-        r#"{"reason":"max_output_tokens"}"#
-    } else {
-        "null"
-    };
+    let reason = if status == "incomplete" { r#"{"reason":"max_output_tokens"}"# } else { "null" };
     put!(out, r#""incomplete_details":{reason},"usage":"#);
     if done {
         put!(

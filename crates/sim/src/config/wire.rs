@@ -77,8 +77,7 @@ pub enum Flush {
 
 impl Flush {
     /// Names on the command line.
-    pub const ALL: [(&'static str, Self); 2] =
-        [("per-event", Self::PerEvent), ("coalesce", Self::Coalesce)];
+    pub const ALL: [(&'static str, Self); 2] = [("per-event", Self::PerEvent), ("coalesce", Self::Coalesce)];
 }
 
 /// Where a chat stream names the role.
@@ -95,11 +94,8 @@ pub enum RoleChunk {
 
 impl RoleChunk {
     /// Names on the command line.
-    pub const ALL: [(&'static str, Self); 3] = [
-        ("immediate", Self::Immediate),
-        ("with-first-token", Self::WithFirstToken),
-        ("none", Self::None),
-    ];
+    pub const ALL: [(&'static str, Self); 3] =
+        [("immediate", Self::Immediate), ("with-first-token", Self::WithFirstToken), ("none", Self::None)];
 }
 
 /// Line ends of an event stream; the standard allows all three, also mixed.
@@ -118,12 +114,8 @@ pub enum LineEnd {
 
 impl LineEnd {
     /// Names on the command line.
-    pub const ALL: [(&'static str, Self); 4] = [
-        ("lf", Self::Lf),
-        ("crlf", Self::Crlf),
-        ("cr", Self::Cr),
-        ("mixed", Self::Mixed),
-    ];
+    pub const ALL: [(&'static str, Self); 4] =
+        [("lf", Self::Lf), ("crlf", Self::Crlf), ("cr", Self::Cr), ("mixed", Self::Mixed)];
 }
 
 /// When connections end.

@@ -17,6 +17,7 @@ use crate::script::{whole_body, whole_stream};
 
 /// Filler is produced and written in blocks, so that a hostile gigabyte costs no memory.
 const BLOCK: usize = 64 << 10;
+static FILLER: [u8; BLOCK] = [b'x'; BLOCK];
 
 impl Connection {
     /// Plays a fault that replaces the answer; none when it belongs into the stream.
@@ -31,24 +32,12 @@ impl Connection {
             Fault::Status { code, engine } => {
                 let answer = error_body(engine, code, "the simulated engine refuses this request");
                 let close = close || answer.close;
-                self.send_whole(
-                    code,
-                    answer.content_type,
-                    answer.body.as_bytes(),
-                    close,
-                    log,
-                )
-                .await
+                self.send_whole(code, answer.content_type, answer.body.as_bytes(), close, log).await
             }
             Fault::CloseBeforeHeaders => Ok(Next::Close),
             Fault::ResetBeforeHeaders => Ok(Next::Reset),
             Fault::ResetInHeaders => {
-                self.fixed(
-                    b"HTTP/1.1 200 OK\r\ncontent-type: text/ev",
-                    log,
-                    Next::Reset,
-                )
-                .await
+                self.fixed(b"HTTP/1.1 200 OK\r\ncontent-type: text/ev", log, Next::Reset).await
             }
             Fault::StallBeforeHeaders => {
                 self.wait_gone().await;
@@ -57,13 +46,8 @@ impl Connection {
             Fault::ContentLengthLong => self.wrong_length(plan, 100, log).await,
             Fault::ContentLengthShort => self.wrong_length(plan, -20, log).await,
             Fault::HugeHeader { bytes } => {
-                self.filled(
-                    b"HTTP/1.1 200 OK\r\nx-filler: ",
-                    bytes,
-                    b"\r\ncontent-length: 0\r\n\r\n",
-                    log,
-                )
-                .await
+                self.filled(b"HTTP/1.1 200 OK\r\nx-filler: ", bytes, b"\r\ncontent-length: 0\r\n\r\n", log)
+                    .await
             }
             Fault::ManyHeaders { count } => {
                 let mut out = b"HTTP/1.1 200 OK\r\n".to_vec();
@@ -75,7 +59,8 @@ impl Connection {
                 self.fixed(&out, log, next).await
             }
             Fault::HugeLine { bytes } => {
-                let open = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\ndata: ";
+                let open =
+                    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\ndata: ";
                 self.filled(open, bytes, b"", log).await
             }
             Fault::GzipBomb { bytes } => self.gzip_bomb(plan, bytes, log).await,
@@ -92,8 +77,7 @@ impl Connection {
             Fault::EmptyOk => self.send_whole(200, None, b"", close, log).await,
             Fault::NonJson => {
                 let page = b"<html><body><h1>It works!</h1></body></html>";
-                self.send_whole(200, Some("text/html"), page, close, log)
-                    .await
+                self.send_whole(200, Some("text/html"), page, close, log).await
             }
             _ => return None,
         })
@@ -102,10 +86,7 @@ impl Connection {
     /// Lets a dripping response drip.
     pub(super) fn slow_down(&mut self, fault: Option<Fault>) {
         if let Some(Fault::Drip { interval_ms }) = fault {
-            self.pace = Some(Pace {
-                bytes: 1,
-                pause_ns: u64::from(interval_ms) * 1_000_000,
-            });
+            self.pace = Some(Pace { bytes: 1, pause_ns: u64::from(interval_ms) * 1_000_000 });
         }
     }
 
@@ -130,13 +111,8 @@ impl Connection {
                 self.send_whole(200, json, body, close, log).await
             }
             Fault::ErrorEvent { .. } | Fault::NamedErrorEvent { .. } => {
-                let error = error_body(
-                    crate::error_body::Engine::Vllm,
-                    500,
-                    "the simulated engine stopped",
-                );
-                self.send_whole(500, error.content_type, error.body.as_bytes(), close, log)
-                    .await
+                let error = error_body(crate::error_body::Engine::Vllm, 500, "the simulated engine stopped");
+                self.send_whole(500, error.content_type, error.body.as_bytes(), close, log).await
             }
             _ => {
                 let mut out = Vec::new();
@@ -155,9 +131,9 @@ impl Connection {
                         self.wait_gone().await;
                         Next::Close
                     }
-                    Fault::ResetMidStream { .. }
-                    | Fault::ResetAfterLastToken
-                    | Fault::RstStream { .. } => Next::Reset,
+                    Fault::ResetMidStream { .. } | Fault::ResetAfterLastToken | Fault::RstStream { .. } => {
+                        Next::Reset
+                    }
                     _ => Next::Close,
                 })
             }
@@ -181,11 +157,10 @@ impl Connection {
     ) -> Result<Next, Gone> {
         let start_ns = mono_ns();
         self.write(before).await?;
-        let block = [b'x'; BLOCK];
         let mut left = bytes;
         while left > 0 {
             let part = left.min(BLOCK as u64) as usize;
-            self.write(&block[..part]).await?;
+            self.write(&FILLER[..part]).await?;
             left -= part as u64;
         }
         self.write(after).await?;
@@ -194,12 +169,7 @@ impl Connection {
     }
 
     /// The planned answer with a `Content-Length` that is off.
-    async fn wrong_length(
-        &mut self,
-        plan: &Plan,
-        off: i64,
-        log: &mut OpenLog,
-    ) -> Result<Next, Gone> {
+    async fn wrong_length(&mut self, plan: &Plan, off: i64, log: &mut OpenLog) -> Result<Next, Gone> {
         let mut body = Vec::new();
         let content_type = if plan.stream {
             whole_stream(&self.worker.shared.config, plan, &mut body);
@@ -222,22 +192,13 @@ impl Connection {
     }
 
     /// A gzip body that is small on the wire and huge when unpacked.
-    async fn gzip_bomb(
-        &mut self,
-        plan: &Plan,
-        bytes: u64,
-        log: &mut OpenLog,
-    ) -> Result<Next, Gone> {
+    async fn gzip_bomb(&mut self, plan: &Plan, bytes: u64, log: &mut OpenLog) -> Result<Next, Gone> {
         let Ok(packed) = bomb(bytes) else {
             return Ok(Next::Close);
         };
         let head = ResponseHead {
             status: 200,
-            content_type: Some(if plan.stream {
-                "text/event-stream"
-            } else {
-                "application/json"
-            }),
+            content_type: Some(if plan.stream { "text/event-stream" } else { "application/json" }),
             content_length: Some(packed.len() as u64),
             close: true,
             request_id: None,

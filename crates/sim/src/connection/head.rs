@@ -101,10 +101,7 @@ mod tests {
     fn a_head_is_read_when_complete() {
         let text = b"POST /v1/chat/completions?x=1 HTTP/1.1\r\nHost: a\r\nX-Request-ID: r-1\r\nContent-Length: 12\r\n\r\nbody";
         for cut in 0..text.len() - 4 {
-            assert!(
-                matches!(Head::parse(&text[..cut]), Ok(None)),
-                "cut at {cut}"
-            );
+            assert!(matches!(Head::parse(&text[..cut]), Ok(None)), "cut at {cut}");
         }
         let head = Head::parse(text).expect("readable").expect("complete");
         assert_eq!(
@@ -125,23 +122,15 @@ mod tests {
         ];
         for (rest, close) in cases {
             let text = format!("GET / {rest}\r\n");
-            let head = Head::parse(text.as_bytes())
-                .expect("readable")
-                .expect("complete");
+            let head = Head::parse(text.as_bytes()).expect("readable").expect("complete");
             assert_eq!(head.close, close, "{rest}");
         }
     }
 
     #[test]
     fn what_is_no_head_is_refused() {
-        assert_eq!(
-            Head::parse(b"\x16\x03\x01 not http\r\n\r\n").err(),
-            Some(400)
-        );
-        assert_eq!(
-            Head::parse(b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n").err(),
-            Some(400)
-        );
+        assert_eq!(Head::parse(b"\x16\x03\x01 not http\r\n\r\n").err(), Some(400));
+        assert_eq!(Head::parse(b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n").err(), Some(400));
         let long = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &vec![b'x'; LONGEST]].concat();
         assert_eq!(Head::parse(&long).err(), Some(431));
     }

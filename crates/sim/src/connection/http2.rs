@@ -58,24 +58,9 @@ pub(super) struct Http2 {
 
 /// Serves the rest of a connection that began with the HTTP/2 preface.
 pub(super) async fn serve(connection: Connection) {
-    let Connection {
-        worker,
-        stream,
-        inbuf,
-        id,
-        ..
-    } = connection;
-    let io = TokioIo::new(Replayed {
-        seen: inbuf,
-        at: 0,
-        stream,
-    });
-    let shared = Rc::new(Http2 {
-        worker,
-        id,
-        nth: Cell::new(0),
-        signals: Signals::default(),
-    });
+    let Connection { worker, stream, inbuf, id, .. } = connection;
+    let io = TokioIo::new(Replayed { seen: inbuf, at: 0, stream });
+    let shared = Rc::new(Http2 { worker, id, nth: Cell::new(0), signals: Signals::default() });
     let service = {
         let shared = Rc::clone(&shared);
         service_fn(move |request| answer::answer(Rc::clone(&shared), request))
@@ -141,11 +126,7 @@ impl AsyncRead for Replayed {
 }
 
 impl AsyncWrite for Replayed {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 

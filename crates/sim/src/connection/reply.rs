@@ -27,20 +27,13 @@ pub(super) struct ResponseHead<'a> {
 impl ResponseHead<'_> {
     /// Writes the head without the blank line at its end.
     pub fn push_open(&self, out: &mut Vec<u8>) {
-        put!(
-            out,
-            "HTTP/1.1 {} {}\r\nserver: tokmeter-sim\r\n",
-            self.status,
-            reason_phrase(self.status)
-        );
+        put!(out, "HTTP/1.1 {} {}\r\nserver: tokmeter-sim\r\n", self.status, reason_phrase(self.status));
         if let Some(content_type) = self.content_type {
             put!(out, "content-type: {content_type}\r\n");
         }
         match self.content_length {
             Some(length) => put!(out, "content-length: {length}\r\n"),
-            None => {
-                out.extend_from_slice(b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n")
-            }
+            None => out.extend_from_slice(b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n"),
         }
         if let Some(id) = self.request_id {
             put!(out, "x-request-id: {id}\r\n");
@@ -59,25 +52,16 @@ impl ResponseHead<'_> {
 
 impl Connection {
     /// Reads the rest of a request and answers it.
-    pub(super) async fn answer(
-        &mut self,
-        head: Box<Head>,
-        head_received_ns: u64,
-    ) -> Result<Next, Gone> {
+    pub(super) async fn answer(&mut self, head: Box<Head>, head_received_ns: u64) -> Result<Next, Gone> {
         let close = head.close || self.must_close();
         let api = Api::of_path(&head.path).filter(|_| head.method == Method::Post);
         let mut log = api.map(|_| {
-            let mut log = OpenLog::open(
-                &self.worker.shared,
-                &head.path,
-                &head.identity,
-                head_received_ns,
-            );
+            let mut log = OpenLog::open(&self.worker.shared, &head.path, &head.identity, head_received_ns);
             log.connection = self.id;
             log.nth_on_connection = self.nth;
             log
         });
-        let body = match self.read_body(&head, head_received_ns).await {
+        let body = match self.read_body(&head).await {
             Ok(body) => body,
             Err(NoBody::Gone) => {
                 if let Some(log) = log {
@@ -96,21 +80,14 @@ impl Connection {
         };
         let (Some(api), Some(mut log)) = (api, log) else {
             self.consume(body.consumed);
-            return self.page(&head, close).await;
+            return Box::pin(self.page(&head, close)).await;
         };
         log.body_received_ns = body.received_ns;
         log.body_received_wall_ns = wall_ns() - (mono_ns() - body.received_ns);
-        let order = decide(
-            &self.worker.shared,
-            api,
-            &head.identity,
-            &self.inbuf[body.range],
-            &mut log,
-        );
+        let order = decide(&self.worker.shared, api, &head.identity, &self.inbuf[body.range], &mut log);
         self.consume(body.consumed);
         if self.worker.shared.config.wire.early_hints {
-            self.write(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n")
-                .await?;
+            self.write(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n").await?;
         }
         match order {
             Err(refusal) => self.refuse(&refusal, close, log).await,
@@ -119,35 +96,16 @@ impl Connection {
     }
 
     fn must_close(&self) -> bool {
-        let Connections {
-            keep_alive,
-            max_requests,
-            ..
-        } = self.worker.shared.config.connections;
+        let Connections { keep_alive, max_requests, .. } = self.worker.shared.config.connections;
         !keep_alive || max_requests.is_some_and(|most| self.nth >= most)
     }
 
-    async fn refuse(
-        &mut self,
-        refusal: &Refusal,
-        close: bool,
-        mut log: OpenLog,
-    ) -> Result<Next, Gone> {
+    async fn refuse(&mut self, refusal: &Refusal, close: bool, mut log: OpenLog) -> Result<Next, Gone> {
         let answer = error_body(Engine::Vllm, refusal.status, &refusal.message);
         let result = self
-            .send_whole(
-                refusal.status,
-                answer.content_type,
-                answer.body.as_bytes(),
-                close,
-                &mut log,
-            )
+            .send_whole(refusal.status, answer.content_type, answer.body.as_bytes(), close, &mut log)
             .await;
-        log.close(if result.is_ok() {
-            Outcome::Rejected
-        } else {
-            Outcome::ClientDisconnected
-        });
+        log.close(if result.is_ok() { Outcome::Rejected } else { Outcome::ClientDisconnected });
         result
     }
 
@@ -155,7 +113,7 @@ impl Connection {
     async fn fulfil(&mut self, order: Order, close: bool, mut log: OpenLog) -> Result<Next, Gone> {
         let Order { plan, draws } = order;
         if let Some(fault) = plan.fault
-            && let Some(end) = self.fail_at_once(fault, &plan, close, &mut log).await
+            && let Some(end) = Box::pin(self.fail_at_once(fault, &plan, close, &mut log)).await
         {
             log.close(Outcome::Fault);
             return end;
@@ -173,23 +131,20 @@ impl Connection {
             return Err(Gone);
         };
         // Without a queue the schedule starts at receipt.
-        log.admitted_ns = if config.timing.max_running.is_some() {
-            mono_ns()
-        } else {
-            log.body_received_ns
-        };
+        log.admitted_ns = if config.timing.max_running.is_some() { mono_ns() } else { log.body_received_ns };
         meter.admit(log.admitted_ns, plan.cached_tokens.unwrap_or(0));
         let timeline = Timeline::new(config, &plan, log.admitted_ns, admitted.running, draws);
         let fault = plan.fault;
         let close = close || fault == Some(Fault::GoAway);
         let finish = plan.finish;
+        let usual_pace = self.pace;
+        self.slow_down(fault);
         let result = if plan.stream {
-            self.stream_answer(plan, timeline, close, &mut log, &mut meter)
-                .await
+            self.stream_answer(plan, timeline, close, &mut log, &mut meter).await
         } else {
-            self.whole_answer(&plan, timeline, close, &mut log, &mut meter)
-                .await
+            self.whole_answer(&plan, timeline, close, &mut log, &mut meter).await
         };
+        self.pace = usual_pace;
         match (&result, fault) {
             (Ok(_), None | Some(Fault::GoAway | Fault::Abort { .. } | Fault::Drip { .. })) => {
                 meter.finish(finish)
@@ -198,11 +153,7 @@ impl Connection {
             (Err(Gone), _) => drop(meter),
         }
         drop(admitted);
-        log.close(if result.is_ok() {
-            Outcome::Completed
-        } else {
-            Outcome::ClientDisconnected
-        });
+        log.close(if result.is_ok() { Outcome::Completed } else { Outcome::ClientDisconnected });
         result
     }
 
@@ -225,26 +176,14 @@ impl Connection {
         whole_body(&worker.shared.config, plan, &mut scratch.events.bytes);
         let body = &mut scratch.events.bytes;
         let result = match plan.fault {
-            Some(fault)
-                if fault.after_tokens().is_some() && !matches!(fault, Fault::Abort { .. }) =>
-            {
-                self.spoil_whole(fault, body, close, log).await
+            Some(fault) if fault.after_tokens().is_some() && !matches!(fault, Fault::Abort { .. }) => {
+                Box::pin(self.spoil_whole(fault, body, close, log)).await
             }
-            _ => {
-                self.send_whole(200, Some("application/json"), body, close, log)
-                    .await
-            }
+            _ => self.send_whole(200, Some("application/json"), body, close, log).await,
         };
         worker.put_back(scratch);
-        if result.is_ok()
-            && plan
-                .fault
-                .is_none_or(|fault| fault.after_tokens().is_none())
-        {
-            let now_ns = log
-                .writes
-                .last()
-                .map_or_else(mono_ns, |write| write.write_end_ns);
+        if result.is_ok() && plan.fault.is_none_or(|fault| fault.after_tokens().is_none()) {
+            let now_ns = log.writes.last().map_or_else(mono_ns, |write| write.write_end_ns);
             log.sent_tokens = total;
             if let Some(write) = log.writes.last_mut() {
                 write.tokens = total;
@@ -298,8 +237,7 @@ impl Connection {
     /// A refusal of the server itself, outside the log.
     pub(super) async fn plain_error(&mut self, status: u16, close: bool) -> Result<(), Gone> {
         let answer = error_body(Engine::Vllm, status, reason_phrase(status));
-        self.send_page(status, answer.content_type, answer.body.as_bytes(), close)
-            .await
+        self.send_page(status, answer.content_type, answer.body.as_bytes(), close).await
     }
 
     /// Head and body in one write, not logged.

@@ -74,10 +74,7 @@ impl Fault {
     pub fn all() -> Vec<Self> {
         let after = AFTER;
         vec![
-            Self::Status {
-                code: 500,
-                engine: Engine::Vllm,
-            },
+            Self::Status { code: 500, engine: Engine::Vllm },
             Self::CloseBeforeHeaders,
             Self::ResetBeforeHeaders,
             Self::ResetInHeaders,
@@ -131,11 +128,8 @@ impl FromStr for Fault {
         let Some(first) = first else {
             return Ok(template);
         };
-        let number: u64 = first
-            .parse()
-            .map_err(|_| format!("`{first}` is not a number in `{text}`"))?;
-        let small =
-            || u32::try_from(number).map_err(|_| format!("`{first}` is too large in `{text}`"));
+        let number: u64 = first.parse().map_err(|_| format!("`{first}` is not a number in `{text}`"))?;
+        let small = || u32::try_from(number).map_err(|_| format!("`{first}` is too large in `{text}`"));
         Ok(match template {
             Self::Status { engine, .. } => Self::Status {
                 code: u16::try_from(number)
@@ -150,9 +144,7 @@ impl FromStr for Fault {
                     .filter(|code| [301, 302, 303, 307, 308].contains(code))
                     .ok_or_else(|| format!("`{first}` is no redirect status"))?,
             },
-            Self::Drip { .. } => Self::Drip {
-                interval_ms: small()?,
-            },
+            Self::Drip { .. } => Self::Drip { interval_ms: small()? },
             Self::ManyHeaders { .. } => Self::ManyHeaders { count: small()? },
             Self::HugeHeader { .. } => Self::HugeHeader { bytes: number },
             Self::HugeLine { .. } => Self::HugeLine { bytes: number },
@@ -182,9 +174,7 @@ impl Serialize for Fault {
 
 impl<'de> Deserialize<'de> for Fault {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -194,18 +184,13 @@ impl FromStr for FaultRule {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let rule = if let Some((fault, share)) = text.split_once('@') {
-            let probability = share
-                .parse()
-                .map_err(|_| format!("`{share}` is not a probability in `{text}`"))?;
+            let probability =
+                share.parse().map_err(|_| format!("`{share}` is not a probability in `{text}`"))?;
             Self::sometimes(fault.parse()?, probability)
         } else if let Some((fault, list)) = text.split_once('#') {
             let ordinals: Vec<u64> = list
                 .split(',')
-                .map(|n| {
-                    n.trim()
-                        .parse()
-                        .map_err(|_| format!("`{n}` is not a request number in `{text}`"))
-                })
+                .map(|n| n.trim().parse().map_err(|_| format!("`{n}` is not a request number in `{text}`")))
                 .collect::<Result<_, _>>()?;
             Self::at(fault.parse()?, ordinals)
         } else {
@@ -223,41 +208,19 @@ mod tests {
     fn every_fault_is_read_back_from_its_text() {
         for fault in Fault::all().into_iter().chain([Fault::None]) {
             assert_eq!(fault.to_string().parse(), Ok(fault), "{fault}");
-            assert_eq!(
-                fault.name().parse::<Fault>().map(|f| f.name()),
-                Ok(fault.name())
-            );
+            assert_eq!(fault.name().parse::<Fault>().map(|f| f.name()), Ok(fault.name()));
         }
     }
 
     #[test]
     fn rules_name_share_or_ordinals() {
         let rule: FaultRule = "status:429:dynamo@0.25".parse().expect("share");
-        assert_eq!(
-            rule,
-            FaultRule::sometimes(
-                Fault::Status {
-                    code: 429,
-                    engine: Engine::Dynamo
-                },
-                0.25
-            )
-        );
+        assert_eq!(rule, FaultRule::sometimes(Fault::Status { code: 429, engine: Engine::Dynamo }, 0.25));
         let rule: FaultRule = "reset-mid-stream:3#5, 6".parse().expect("ordinals");
-        assert_eq!(
-            rule,
-            FaultRule::at(Fault::ResetMidStream { after: 3 }, [5, 6])
-        );
-        for wrong in [
-            "",
-            "nope",
-            "status:200",
-            "drip:x",
-            "truncate@1.5",
-            "truncate#",
-            "empty-ok:3",
-            "drip:1:2",
-        ] {
+        assert_eq!(rule, FaultRule::at(Fault::ResetMidStream { after: 3 }, [5, 6]));
+        for wrong in
+            ["", "nope", "status:200", "drip:x", "truncate@1.5", "truncate#", "empty-ok:3", "drip:1:2"]
+        {
             assert!(wrong.parse::<FaultRule>().is_err(), "{wrong} was accepted");
         }
     }

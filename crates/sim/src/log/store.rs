@@ -49,12 +49,7 @@ impl LogStore {
             kept.lines = Some(sender);
             writer = Some(FileWriter { thread });
         }
-        Ok(Self {
-            kept: Mutex::new(kept),
-            added: Condvar::new(),
-            keep,
-            file: Mutex::new(writer),
-        })
+        Ok(Self { kept: Mutex::new(kept), added: Condvar::new(), keep, file: Mutex::new(writer) })
     }
 
     pub fn add(&self, request: RequestLog) {
@@ -62,11 +57,7 @@ impl LogStore {
         let mut guard = self.lock();
         let kept = &mut *guard;
         kept.finished += 1;
-        if kept
-            .lines
-            .as_ref()
-            .is_some_and(|lines| lines.try_send(Arc::clone(&request)).is_err())
-        {
+        if kept.lines.as_ref().is_some_and(|lines| lines.try_send(Arc::clone(&request)).is_err()) {
             kept.file_lines_lost += 1;
         }
         if self.keep > 0 {
@@ -93,11 +84,7 @@ impl LogStore {
             if left.is_zero() {
                 return false;
             }
-            kept = self
-                .added
-                .wait_timeout(kept, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            kept = self.added.wait_timeout(kept, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         true
     }
@@ -105,27 +92,18 @@ impl LogStore {
     /// (finished, no longer in memory, lines the file lacks)
     pub fn totals(&self) -> (u64, u64, u64) {
         let kept = self.lock();
-        (
-            kept.finished,
-            kept.finished - kept.requests.len() as u64,
-            kept.file_lines_lost,
-        )
+        (kept.finished, kept.finished - kept.requests.len() as u64, kept.file_lines_lost)
     }
 
     /// Writes what is queued and closes the file.
     pub fn close_file(&self) -> io::Result<()> {
         self.lock().lines = None;
-        let writer = self
-            .file
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let writer = self.file.lock().unwrap_or_else(PoisonError::into_inner).take();
         match writer {
             None => Ok(()),
-            Some(writer) => writer
-                .thread
-                .join()
-                .unwrap_or_else(|_| Err(io::Error::other("the log writer panicked"))),
+            Some(writer) => {
+                writer.thread.join().unwrap_or_else(|_| Err(io::Error::other("the log writer panicked")))
+            }
         }
     }
 

@@ -68,18 +68,16 @@ pub(super) fn spawn(
         let stop = stop.subscribe();
         let accepting = listener.take();
         let runtime = Builder::new_current_thread;
-        let thread = std::thread::Builder::new()
-            .name(format!("sim-{index}"))
-            .spawn(move || {
-                let mut builder = runtime();
-                let builder = builder.enable_io();
-                #[cfg(not(target_os = "linux"))]
-                let builder = builder.enable_time();
-                match builder.build_local(LocalOptions::default()) {
-                    Ok(runtime) => run(&runtime, shared, index, accepting, inbox, stop),
-                    Err(error) => tracing::error!(%error, "a simulator worker has no runtime"),
-                }
-            })?;
+        let thread = std::thread::Builder::new().name(format!("sim-{index}")).spawn(move || {
+            let mut builder = runtime();
+            let builder = builder.enable_io();
+            #[cfg(not(target_os = "linux"))]
+            let builder = builder.enable_time();
+            match builder.build_local(LocalOptions::default()) {
+                Ok(runtime) => run(&runtime, shared, index, accepting, inbox, stop),
+                Err(error) => tracing::error!(%error, "a simulator worker has no runtime"),
+            }
+        })?;
         threads.push(thread);
     }
     Ok(threads)
@@ -121,11 +119,7 @@ fn run(
     });
 }
 
-async fn accept(
-    worker: Rc<Worker>,
-    listener: StdListener,
-    outboxes: Vec<mpsc::UnboundedSender<Dealt>>,
-) {
+async fn accept(worker: Rc<Worker>, listener: StdListener, outboxes: Vec<mpsc::UnboundedSender<Dealt>>) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the simulator cannot accept"),
@@ -137,10 +131,7 @@ async fn accept(
                 let outbox = &outboxes[id as usize % outboxes.len()];
                 if outboxes.len() == 1 {
                     serve(&worker, stream, id);
-                } else if stream
-                    .into_std()
-                    .is_ok_and(|stream| outbox.send((stream, id)).is_err())
-                {
+                } else if stream.into_std().is_ok_and(|stream| outbox.send((stream, id)).is_err()) {
                     return;
                 }
             }

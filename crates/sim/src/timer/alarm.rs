@@ -25,30 +25,21 @@ mod linux {
             reason = "its replacement is unsafe for types that might close the descriptor; OwnedFd does not"
         )]
         pub fn new() -> io::Result<Self> {
-            let fd = timerfd_create(
-                TimerfdClockId::Monotonic,
-                TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
-            )?;
+            let fd =
+                timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
             Ok(Self(AsyncFd::with_interest(fd, Interest::READABLE)?))
         }
 
         /// Rings once at `deadline_ns`; replaces what was set before.
         pub fn set(&self, deadline_ns: u64) {
-            let never = Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            };
+            let never = Timespec { tv_sec: 0, tv_nsec: 0 };
             let at = Timespec {
                 tv_sec: (deadline_ns / 1_000_000_000) as i64,
                 // A zero time would disarm.
                 tv_nsec: ((deadline_ns % 1_000_000_000) as i64).max(1),
             };
-            let spec = Itimerspec {
-                it_interval: never,
-                it_value: at,
-            };
-            if let Err(error) = timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::ABSTIME, &spec)
-            {
+            let spec = Itimerspec { it_interval: never, it_value: at };
+            if let Err(error) = timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::ABSTIME, &spec) {
                 tracing::error!(%error, "cannot arm the timer of a simulator worker");
             }
         }
@@ -83,10 +74,7 @@ mod portable {
 
     impl Alarm {
         pub fn new() -> io::Result<Self> {
-            Ok(Self {
-                deadline_ns: Cell::new(u64::MAX),
-                changed: Notify::new(),
-            })
+            Ok(Self { deadline_ns: Cell::new(u64::MAX), changed: Notify::new() })
         }
 
         pub fn set(&self, deadline_ns: u64) {

@@ -44,10 +44,7 @@ pub struct Response {
 
 impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     pub fn text(&self) -> &str {
@@ -55,8 +52,7 @@ impl Response {
     }
 
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{error}: {:?}", self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.text()))
     }
 
     /// Payloads of the events of an LF stream.
@@ -70,18 +66,12 @@ impl Response {
 
     /// Payloads that are JSON.
     pub fn events(&self) -> Vec<Value> {
-        self.payloads()
-            .iter()
-            .filter_map(|payload| serde_json::from_str(payload).ok())
-            .collect()
+        self.payloads().iter().filter_map(|payload| serde_json::from_str(payload).ok()).collect()
     }
 
     /// All text deltas of a chat stream, joined.
     pub fn content(&self) -> String {
-        self.events()
-            .iter()
-            .filter_map(|event| event["choices"][0]["delta"]["content"].as_str())
-            .collect()
+        self.events().iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str()).collect()
     }
 }
 
@@ -99,10 +89,7 @@ impl Client {
         let stream = TcpStream::connect(addr).expect("connect");
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
         stream.set_nodelay(true).expect("nodelay");
-        Self {
-            stream,
-            received: Vec::new(),
-        }
+        Self { stream, received: Vec::new() }
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
@@ -112,10 +99,8 @@ impl Client {
     /// Sends a POST with a JSON body; `headers` are whole lines ending in CRLF.
     pub fn send_post(&mut self, path: &str, headers: &str, body: &Value) {
         let body = body.to_string();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: sim\r\n{headers}Content-Length: {}\r\n\r\n",
-            body.len()
-        );
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: sim\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
         self.send(format!("{head}{body}").as_bytes());
     }
 
@@ -170,19 +155,12 @@ impl Client {
         };
         let head = String::from_utf8(self.received.drain(..end).collect()).expect("ASCII head");
         let mut lines = head.lines();
-        let status = lines
-            .next()
-            .and_then(|line| line.split(' ').nth(1)?.parse().ok())
-            .expect("a status");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("a status");
         let headers: Vec<(String, String)> = lines
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
-        let mut response = Response {
-            status,
-            headers,
-            ..Response::default()
-        };
+        let mut response = Response { status, headers, ..Response::default() };
         if status < 200 {
             return response;
         }
@@ -215,11 +193,7 @@ impl Client {
                 }
             }
             let chunk: Vec<u8> = self.received.drain(..size).collect();
-            assert_eq!(
-                self.received.drain(..2).collect::<Vec<_>>(),
-                b"\r\n",
-                "a chunk ends with CRLF"
-            );
+            assert_eq!(self.received.drain(..2).collect::<Vec<_>>(), b"\r\n", "a chunk ends with CRLF");
             if size == 0 {
                 return true;
             }

@@ -27,12 +27,7 @@ pub(super) async fn answer(connection: Rc<Http2>, request: Request<Incoming>) ->
     let head_received_ns = mono_ns();
     let shared = &connection.worker.shared;
     connection.nth.set(connection.nth.get() + 1);
-    if shared
-        .config
-        .connections
-        .max_requests
-        .is_some_and(|most| connection.nth.get() >= most)
-    {
+    if shared.config.connections.max_requests.is_some_and(|most| connection.nth.get() >= most) {
         connection.signals.go_away();
     }
     let path = request.uri().path().to_owned();
@@ -47,10 +42,7 @@ pub(super) async fn answer(connection: Rc<Http2>, request: Request<Incoming>) ->
     log.connection = connection.id;
     log.nth_on_connection = connection.nth.get();
     log.http2 = true;
-    let Ok(body) = Limited::new(request.into_body(), shared.config.max_body_bytes)
-        .collect()
-        .await
-    else {
+    let Ok(body) = Limited::new(request.into_body(), shared.config.max_body_bytes).collect().await else {
         log.status = 413;
         log.close(Outcome::Rejected);
         return refusal(error_body(Engine::Vllm, 413, reason_phrase(413)), 413);
@@ -62,10 +54,7 @@ pub(super) async fn answer(connection: Rc<Http2>, request: Request<Incoming>) ->
         Err(reason) => {
             head_sent(&mut log, reason.status);
             log.close(Outcome::Rejected);
-            refusal(
-                error_body(Engine::Vllm, reason.status, &reason.message),
-                reason.status,
-            )
+            refusal(error_body(Engine::Vllm, reason.status, &reason.message), reason.status)
         }
     }
 }
@@ -75,26 +64,14 @@ async fn other(connection: &Http2, method: &Method, path: &str) -> Answer {
         return refusal(error_body(Engine::Fastapi, 404, reason_phrase(404)), 404);
     }
     match page(&connection.worker.shared, path) {
-        Page::Text {
-            status,
-            content_type,
-            body,
-        } => respond(
+        Page::Text { status, content_type, body } => respond(
             status,
             Some(content_type),
-            AnswerBody::full(if *method == Method::HEAD {
-                String::new()
-            } else {
-                body
-            }),
+            AnswerBody::full(if *method == Method::HEAD { String::new() } else { body }),
         ),
         Page::Huge(blocks) => {
             let blocks = blocks.map(String::into_bytes);
-            respond(
-                200,
-                Some("text/plain; version=0.0.4"),
-                AnswerBody::Blocks(Box::new(blocks)),
-            )
+            respond(200, Some("text/plain; version=0.0.4"), AnswerBody::Blocks(Box::new(blocks)))
         }
         Page::Hang => std::future::pending().await,
     }
@@ -112,11 +89,7 @@ async fn fulfil(connection: &Rc<Http2>, order: Order, mut log: OpenLog) -> Answe
     }
     let mut meter = Meter::arrive(&worker.metrics, log.body_received_ns, plan.prompt_tokens);
     let admitted = Arc::clone(&worker.shared.admission).enter().await;
-    log.admitted_ns = if config.timing.max_running.is_some() {
-        mono_ns()
-    } else {
-        log.body_received_ns
-    };
+    log.admitted_ns = if config.timing.max_running.is_some() { mono_ns() } else { log.body_received_ns };
     meter.admit(log.admitted_ns, plan.cached_tokens.unwrap_or(0));
     let mut timeline = Timeline::new(config, &plan, log.admitted_ns, admitted.running, draws);
     let request_id = log.x_request_id.clone();
@@ -126,10 +99,7 @@ async fn fulfil(connection: &Rc<Http2>, order: Order, mut log: OpenLog) -> Answe
         }
         let script = Script::new(config, plan, timeline, log.admitted_ns);
         let body = StreamBody::new(Rc::clone(connection), script, log, meter, admitted);
-        (
-            "text/event-stream; charset=utf-8",
-            AnswerBody::Stream(Box::new(body)),
-        )
+        ("text/event-stream; charset=utf-8", AnswerBody::Stream(Box::new(body)))
     } else {
         let due_ns = timeline.due_of_last(plan.total());
         worker.timer.sleep_until(due_ns).await;
@@ -159,18 +129,9 @@ async fn fulfil(connection: &Rc<Http2>, order: Order, mut log: OpenLog) -> Answe
     Ok(response)
 }
 
-async fn fail_at_once(
-    connection: &Http2,
-    fault: Fault,
-    plan: &Plan,
-    log: &mut OpenLog,
-) -> Option<Answer> {
+async fn fail_at_once(connection: &Http2, fault: Fault, plan: &Plan, log: &mut OpenLog) -> Option<Answer> {
     let config = &connection.worker.shared.config;
-    let stream_type = if plan.stream {
-        "text/event-stream"
-    } else {
-        "application/json"
-    };
+    let stream_type = if plan.stream { "text/event-stream" } else { "application/json" };
     let plain = || {
         let mut body = Vec::new();
         if plan.stream {
@@ -196,11 +157,7 @@ async fn fail_at_once(
         Fault::StallBeforeHeaders => std::future::pending().await,
         Fault::ContentLengthLong | Fault::ContentLengthShort => {
             let body = plain();
-            let off = if fault == Fault::ContentLengthLong {
-                100
-            } else {
-                -20
-            };
+            let off = if fault == Fault::ContentLengthLong { 100 } else { -20 };
             let length = (body.len() as u64).saturating_add_signed(off);
             with_header(
                 respond(200, Some(stream_type), AnswerBody::full(body)),
@@ -210,11 +167,7 @@ async fn fail_at_once(
         }
         Fault::HugeHeader { bytes } => {
             let filler = "x".repeat(usize::try_from(bytes).unwrap_or(usize::MAX).min(64 << 20));
-            with_header(
-                respond(200, None, AnswerBody::full("")),
-                HeaderName::from_static("x-filler"),
-                filler,
-            )
+            with_header(respond(200, None, AnswerBody::full("")), HeaderName::from_static("x-filler"), filler)
         }
         Fault::ManyHeaders { count } => {
             let mut answer = respond(200, None, AnswerBody::full(""));
@@ -227,14 +180,10 @@ async fn fail_at_once(
         }
         Fault::HugeLine { bytes } => {
             const BLOCK: u64 = 64 << 10;
-            let blocks = (0..bytes.div_ceil(BLOCK))
-                .map(move |n| vec![b'x'; (bytes - n * BLOCK).min(BLOCK) as usize]);
+            let blocks =
+                (0..bytes.div_ceil(BLOCK)).map(move |n| vec![b'x'; (bytes - n * BLOCK).min(BLOCK) as usize]);
             let line = std::iter::once(b"data: ".to_vec()).chain(blocks);
-            respond(
-                200,
-                Some("text/event-stream"),
-                AnswerBody::Blocks(Box::new(line)),
-            )
+            respond(200, Some("text/event-stream"), AnswerBody::Blocks(Box::new(line)))
         }
         Fault::GzipBomb { bytes } => {
             let packed = super::super::faulty::bomb(bytes).unwrap_or_default();
@@ -244,25 +193,18 @@ async fn fail_at_once(
                 "gzip".into(),
             )
         }
-        Fault::Redirect { code } => with_header(
-            respond(code, None, AnswerBody::full("")),
-            header::LOCATION,
-            log.path.clone(),
-        ),
+        Fault::Redirect { code } => {
+            with_header(respond(code, None, AnswerBody::full("")), header::LOCATION, log.path.clone())
+        }
         Fault::EmptyOk => respond(200, None, AnswerBody::full("")),
-        Fault::NonJson => respond(
-            200,
-            Some("text/html"),
-            AnswerBody::full("<html><body><h1>It works!</h1></body></html>"),
-        ),
+        Fault::NonJson => {
+            respond(200, Some("text/html"), AnswerBody::full("<html><body><h1>It works!</h1></body></html>"))
+        }
         Fault::GoAway => {
             connection.signals.go_away();
             return None;
         }
-        _ if fault.after_tokens().is_some()
-            && !plan.stream
-            && !matches!(fault, Fault::Abort { .. }) =>
-        {
+        _ if fault.after_tokens().is_some() && !plan.stream && !matches!(fault, Fault::Abort { .. }) => {
             Err(Broken)
         }
         _ => return None,
@@ -287,9 +229,7 @@ fn respond(status: u16, content_type: Option<&'static str>, body: AnswerBody) ->
     // Only statuses the simulator names itself come here; all are valid.
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
     if let Some(content_type) = content_type {
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
     Ok(response)
 }

@@ -20,6 +20,8 @@ use crate::metrics::Meter;
 use crate::script::Script;
 use crate::timer::Sleep;
 
+/// Pause before a stream is broken: h2 forgets the frames of a reset stream that are still queued.
+const BEFORE_BREAK_NS: u64 = 10_000_000;
 /// Most bytes in one frame handed over.
 const COALESCE_BYTES: usize = 64 << 10;
 
@@ -41,15 +43,10 @@ impl Body for AnswerBody {
     type Data = Bytes;
     type Error = Broken;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Blocks(blocks) => {
-                Poll::Ready(blocks.next().map(|block| Ok(Frame::data(block.into()))))
-            }
+            Self::Blocks(blocks) => Poll::Ready(blocks.next().map(|block| Ok(Frame::data(block.into())))),
             Self::Stream(stream) => stream.poll_frame(cx),
         }
     }
@@ -74,6 +71,8 @@ pub(super) struct StreamBody {
     /// Frames of at most so many bytes, so many nanoseconds apart.
     pace: Option<(usize, u64)>,
     not_before_ns: u64,
+    /// When a scripted break strikes.
+    break_ns: Option<u64>,
 }
 
 impl StreamBody {
@@ -87,9 +86,7 @@ impl StreamBody {
         let wire = &connection.worker.shared.config.wire;
         let pace = match script.plan.fault {
             Some(Fault::Drip { interval_ms }) => Some((1, u64::from(interval_ms) * 1_000_000)),
-            _ => wire
-                .write_bytes
-                .map(|bytes| (bytes, wire.write_pause_us * 1000)),
+            _ => wire.write_bytes.map(|bytes| (bytes, wire.write_pause_us * 1000)),
         };
         Self {
             connection,
@@ -103,6 +100,7 @@ impl StreamBody {
             sleep: None,
             pace,
             not_before_ns: 0,
+            break_ns: None,
         }
     }
 
@@ -119,6 +117,8 @@ impl StreamBody {
             self.rendered.clear();
             (self.taken, self.taken_events) = (0, 0);
             if let Some(fault) = self.script.cut() {
+                let break_ns = *self.break_ns.get_or_insert_with(|| mono_ns() + BEFORE_BREAK_NS);
+                ready!(self.poll_sleep(break_ns, cx));
                 return match fault {
                     // Dropped when the client gives up.
                     Fault::StallMidStream { .. } => Poll::Pending,
@@ -142,10 +142,7 @@ impl StreamBody {
             while config.wire.flush == Flush::Coalesce
                 && self.rendered.bytes.len() < COALESCE_BYTES
                 && self.script.cut().is_none()
-                && self
-                    .script
-                    .next_due()
-                    .is_some_and(|due_ns| due_ns <= mono_ns())
+                && self.script.next_due().is_some_and(|due_ns| due_ns <= mono_ns())
             {
                 self.script.render_next(config, &mut self.rendered);
             }
@@ -157,9 +154,7 @@ impl StreamBody {
             return Poll::Ready(());
         }
         let timer = &self.connection.worker.timer;
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| timer.sleep_until(deadline_ns));
+        let sleep = self.sleep.get_or_insert_with(|| timer.sleep_until(deadline_ns));
         ready!(Pin::new(sleep).poll(cx));
         self.sleep = None;
         Poll::Ready(())
@@ -169,9 +164,7 @@ impl StreamBody {
     fn take_frame(&mut self, flush: Flush) -> Bytes {
         let marks = &self.rendered.marks[self.taken_events..];
         let mut end = match flush {
-            Flush::PerEvent => marks
-                .first()
-                .map_or(self.rendered.bytes.len(), |mark| mark.end),
+            Flush::PerEvent => marks.first().map_or(self.rendered.bytes.len(), |mark| mark.end),
             Flush::Coalesce => self.rendered.bytes.len(),
         };
         let now_ns = mono_ns();
@@ -179,11 +172,7 @@ impl StreamBody {
             end = end.min(self.taken + bytes);
             self.not_before_ns = now_ns + pause_ns;
         }
-        let ended: Vec<_> = marks
-            .iter()
-            .take_while(|mark| mark.end <= end)
-            .copied()
-            .collect();
+        let ended: Vec<_> = marks.iter().take_while(|mark| mark.end <= end).copied().collect();
         let tokens = ended.iter().map(|mark| mark.tokens).sum();
         let bytes = Bytes::copy_from_slice(&self.rendered.bytes[self.taken..end]);
         self.taken = end;

@@ -1,0 +1,6 @@
+//! The transport against real sockets: raw listeners that do exactly what a test says, and the simulator.
+
+mod faults;
+mod instants;
+mod raw;
+mod reuse;
