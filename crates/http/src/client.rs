@@ -16,7 +16,7 @@ use crate::clock;
 use crate::config::{ClientConfig, ConfigError, ReuseStrategy};
 use crate::dial::{Dialer, Protocol};
 use crate::draft::Draft;
-use crate::exchange::{Exchange, Origin, Request};
+use crate::exchange::{Exchange, Origin, Request, ResponseHead};
 use crate::failure::Failure;
 use crate::h1::{H1, H1Request, Terms, WantBody};
 use crate::h2::{H2, Slot};
@@ -108,8 +108,17 @@ impl Client {
         self.perform(request, None).await
     }
 
-    /// The same, but asks with the head of the response whether its body is wanted.
-    pub(crate) async fn perform(&self, request: Request, want_body: Option<WantBody<'_>>) -> Exchange {
+    /// The same, but asks with the head of the response whether its body is wanted. If not, the exchange ends
+    /// there without an error, nothing of the body is read, and the connection is closed.
+    pub async fn send_asking(
+        &self,
+        request: Request,
+        mut want_body: impl FnMut(&ResponseHead) -> bool,
+    ) -> Exchange {
+        self.perform(request, Some(&mut want_body)).await
+    }
+
+    async fn perform(&self, request: Request, want_body: Option<WantBody<'_>>) -> Exchange {
         let start = clock::now();
         let mut draft = Draft::new(start);
         let sent = Cell::new(None);
