@@ -13,7 +13,7 @@ use tokmeter_record::{ErrorClass, Phase, Side};
 use self::route::{Route, Routes};
 use self::supervise::{InFlight, Outcome, supervise};
 use crate::clock;
-use crate::config::{ClientConfig, ConfigError, ReuseStrategy};
+use crate::config::{ClientConfig, ConfigError, Limits, ReuseStrategy};
 use crate::dial::{Dialer, Protocol};
 use crate::draft::Draft;
 use crate::exchange::{Exchange, Origin, Request, ResponseHead};
@@ -105,7 +105,7 @@ impl Client {
 
     /// Sends a request and receives its answer. It never fails: whatever happens is in the exchange.
     pub async fn send(&self, request: Request) -> Exchange {
-        self.perform(request, None).await
+        self.perform(request, self.config.limits, None).await
     }
 
     /// The same, but asks with the head of the response whether its body is wanted. If not, the exchange ends
@@ -115,15 +115,21 @@ impl Client {
         request: Request,
         mut want_body: impl FnMut(&ResponseHead) -> bool,
     ) -> Exchange {
-        self.perform(request, Some(&mut want_body)).await
+        self.perform(request, self.config.limits, Some(&mut want_body)).await
     }
 
-    async fn perform(&self, request: Request, want_body: Option<WantBody<'_>>) -> Exchange {
+    /// The same with other limits, and asking with the head of the response whether its body is wanted.
+    pub(crate) async fn perform(
+        &self,
+        request: Request,
+        limits: Limits,
+        want_body: Option<WantBody<'_>>,
+    ) -> Exchange {
         let start = clock::now();
         let mut draft = Draft::new(start);
         let sent = Cell::new(None);
         let mut terms = Terms {
-            limits: self.config.limits,
+            limits,
             keep_request: self.config.keep_request,
             sent: &sent,
             want_body: want_body.map(|want| want as WantBody<'_>),
@@ -303,7 +309,10 @@ impl Client {
             }
             // Its stream is over; the connection stays in the pool.
             (ReuseStrategy::Pooled, Carrier::H2(_)) => return,
-            (ReuseStrategy::Sticky, Carrier::H1(connection)) => Kept::H1(connection),
+            (ReuseStrategy::Sticky, Carrier::H1(mut connection)) => {
+                connection.idle_since = clock::now();
+                Kept::H1(connection)
+            }
             (ReuseStrategy::Sticky, Carrier::H2(slot)) => Kept::H2(slot),
         };
         if let Some(key) = sticky {
