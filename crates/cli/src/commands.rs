@@ -26,7 +26,12 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Sim(args) => sim::run(&args).map(|()| Exit::Ok),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {
-            clap_complete::generate(args.shell, &mut Cli::command(), "tokmeter", &mut std::io::stdout().lock());
+            clap_complete::generate(
+                args.shell,
+                &mut Cli::command(),
+                "tokmeter",
+                &mut std::io::stdout().lock(),
+            );
             Ok(Exit::Ok)
         }
     }
@@ -102,8 +107,21 @@ mod tests {
     #[test]
     fn secrets_never_show_in_the_command_line() {
         let shown = line(&[
-            "tokmeter", "profile", "--api-key", "s3cret", "--header=Authorization: s3cret", "-H", "X: s3cret",
-            "-HX-Key:s3cret", "--url", "http://u:s3cret@host:1", "--extra-inputs", "a:s3cret", "b:s3cret", "-m", "m",
+            "tokmeter",
+            "profile",
+            "--api-key",
+            "s3cret",
+            "--header=Authorization: s3cret",
+            "-H",
+            "X: s3cret",
+            "-HX-Key:s3cret",
+            "--url",
+            "http://u:s3cret@host:1",
+            "--extra-inputs",
+            "a:s3cret",
+            "b:s3cret",
+            "-m",
+            "m",
         ]);
         assert!(!shown.contains("s3cret"), "{shown}");
         assert!(shown.contains("http://host:1") && shown.ends_with("-m m"), "{shown}");

@@ -153,6 +153,7 @@ mod tests {
                 id: format!("s{i}").into(),
                 system: None,
                 context: None,
+                self_contained: false,
                 turns: vec![],
             }),
             first_body: Bytes::new(),

@@ -142,7 +142,8 @@ pub fn facts(collected: &Collected) -> Value {
         .iter()
         .filter(|page| page.scrapes > 0 || !page.gpu)
         .map(|page| {
-            let mut facts = serde_json::json!({"url": page.url, "scrapes": page.scrapes, "failures": page.failures});
+            let mut facts =
+                serde_json::json!({"url": page.url, "scrapes": page.scrapes, "failures": page.failures});
             if let Some(reason) = &page.disabled {
                 facts["disabled"] = reason.clone().into();
             }
