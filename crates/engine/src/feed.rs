@@ -155,6 +155,7 @@ mod tests {
                 context: None,
                 self_contained: false,
                 turns: vec![],
+                self_contained: false,
             }),
             first_body: Bytes::new(),
             intended: None,
