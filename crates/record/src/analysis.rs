@@ -125,8 +125,8 @@ impl Analysis {
             lines: LineCounts::default(),
             counts: Counts::default(),
             rows: Rows::new(options.exact_records),
-            gaps: Distribution::new(options.exact_chunks, 1.0),
-            chunk_sizes: Distribution::new(options.exact_chunks, 1.0),
+            gaps: Distribution::new(options.exact_chunks),
+            chunk_sizes: Distribution::new(options.exact_chunks),
             slowest: Slowest::new(options.slowest),
             options,
         }

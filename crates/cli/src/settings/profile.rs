@@ -35,6 +35,8 @@ pub struct ProfileSettings {
     pub seed: Seed,
     /// See `seed`.
     pub seed_given: bool,
+    /// 12 hex digits, the same in all files of the run.
+    pub benchmark_id: String,
     /// Where files go.
     pub names: ArtifactNames,
     /// How statistics are taken.
@@ -86,6 +88,7 @@ pub fn resolve(args: &ProfileArgs) -> Result<ProfileSettings, Failure> {
         dataset: Arc::new(dataset),
         tokenizer: Arc::new(tokenizer),
         tokens,
+        benchmark_id: format!("{:012x}", Seed::from_entropy().0 & 0xffff_ffff_ffff),
         seed,
         seed_given,
         names: ArtifactNames::new(directory, args.output.profile_export_prefix.as_deref()),
