@@ -1,5 +1,6 @@
 //! The commands: what is done. One file for each.
 
+pub mod analyze;
 pub mod config;
 pub mod demo;
 pub mod profile;
@@ -21,7 +22,8 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
     match cli.command {
         Command::Profile(args) => profile::run(&args, &command_line(&typed)),
         Command::Demo(args) => demo::run(&args),
-        Command::Sim(args) => sim::run(&args),
+        Command::Analyze(args) => analyze::run(&args),
+        Command::Sim(args) => sim::run(&args).map(|()| Exit::Ok),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {
             clap_complete::generate(args.shell, &mut Cli::command(), "tokmeter", &mut std::io::stdout().lock());

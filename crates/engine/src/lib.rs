@@ -17,6 +17,7 @@ pub mod run;
 pub mod schedule;
 pub mod secret;
 pub mod seed;
+pub mod server_metrics;
 mod shard;
 pub mod sink;
 pub mod tokenizer;

@@ -13,10 +13,10 @@ use tokmeter_record::{ErrorClass, Phase, Side};
 use self::route::{Route, Routes};
 use self::supervise::{InFlight, Outcome, supervise};
 use crate::clock;
-use crate::config::{ClientConfig, ConfigError, ReuseStrategy};
+use crate::config::{ClientConfig, ConfigError, Limits, ReuseStrategy};
 use crate::dial::{Dialer, Protocol};
 use crate::draft::Draft;
-use crate::exchange::{Exchange, Origin, Request};
+use crate::exchange::{Exchange, Origin, Request, ResponseHead};
 use crate::failure::Failure;
 use crate::h1::{H1, H1Request, Terms, WantBody};
 use crate::h2::{H2, Slot};
@@ -105,16 +105,31 @@ impl Client {
 
     /// Sends a request and receives its answer. It never fails: whatever happens is in the exchange.
     pub async fn send(&self, request: Request) -> Exchange {
-        self.perform(request, None).await
+        self.perform(request, self.config.limits, None).await
     }
 
-    /// The same, but asks with the head of the response whether its body is wanted.
-    pub(crate) async fn perform(&self, request: Request, want_body: Option<WantBody<'_>>) -> Exchange {
+    /// The same, but asks with the head of the response whether its body is wanted. If not, the exchange ends
+    /// there without an error, nothing of the body is read, and the connection is closed.
+    pub async fn send_asking(
+        &self,
+        request: Request,
+        mut want_body: impl FnMut(&ResponseHead) -> bool,
+    ) -> Exchange {
+        self.perform(request, self.config.limits, Some(&mut want_body)).await
+    }
+
+    /// The same with other limits, and asking with the head of the response whether its body is wanted.
+    pub(crate) async fn perform(
+        &self,
+        request: Request,
+        limits: Limits,
+        want_body: Option<WantBody<'_>>,
+    ) -> Exchange {
         let start = clock::now();
         let mut draft = Draft::new(start);
         let sent = Cell::new(None);
         let mut terms = Terms {
-            limits: self.config.limits,
+            limits,
             keep_request: self.config.keep_request,
             sent: &sent,
             want_body: want_body.map(|want| want as WantBody<'_>),
@@ -194,7 +209,7 @@ impl Client {
                 Ok(())
             }
             Err(failure) => match spare {
-                Some(spare) if failure.replaceable && nothing_received(draft) => {
+                Some(spare) if failure.unsent || (failure.replaceable && nothing_received(draft)) => {
                     let permit = self.note_stale(carrier, &failure, draft);
                     let sticky = sticky.filter(|_| !last_of_sticky);
                     self.once_more(spare, permit, &route, sticky, draft, terms).await
@@ -294,7 +309,10 @@ impl Client {
             }
             // Its stream is over; the connection stays in the pool.
             (ReuseStrategy::Pooled, Carrier::H2(_)) => return,
-            (ReuseStrategy::Sticky, Carrier::H1(connection)) => Kept::H1(connection),
+            (ReuseStrategy::Sticky, Carrier::H1(mut connection)) => {
+                connection.idle_since = clock::now();
+                Kept::H1(connection)
+            }
             (ReuseStrategy::Sticky, Carrier::H2(slot)) => Kept::H2(slot),
         };
         if let Some(key) = sticky {

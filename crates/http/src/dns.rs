@@ -21,11 +21,12 @@ pub(crate) struct Resolved {
     pub(crate) lookup: Option<(MonoNs, MonoNs)>,
 }
 
-type Outcome = Result<(Vec<IpAddr>, MonoNs, MonoNs), Failure>;
+/// Addresses, and the instants around getaddrinfo.
+type Found<A> = Result<(A, MonoNs, MonoNs), Failure>;
 
 struct Entry {
     /// Filled by the first request that wants the name; the others wait for it.
-    outcome: OnceCell<(Result<Rc<[IpAddr]>, Failure>, MonoNs, MonoNs)>,
+    outcome: OnceCell<Found<Rc<[IpAddr]>>>,
     expires: Cell<u64>,
 }
 
@@ -61,22 +62,20 @@ impl Resolver {
     /// them is a miss whose lookup began when that one did.
     pub(crate) async fn resolve(&self, host: &str) -> Result<Resolved, Failure> {
         let (entry, fresh) = self.entry(host);
-        if !fresh && let Some((Ok(addresses), ..)) = entry.outcome.get() {
+        if !fresh && let Some(Ok((addresses, ..))) = entry.outcome.get() {
             self.hits.set(self.hits.get() + 1);
             return Ok(Resolved { addresses: Rc::clone(addresses), lookup: None });
         }
         self.misses.set(self.misses.get() + 1);
-        let (result, start, end) = entry
+        let outcome = entry
             .outcome
             .get_or_init(|| async {
-                match look_up(host.to_owned()).await {
-                    Ok((addresses, start, end)) => (Ok(Rc::from(alternating(addresses))), start, end),
-                    Err(failure) => (Err(failure), MonoNs(0), MonoNs(0)),
-                }
+                let (addresses, start, end) = look_up(host.to_owned()).await?;
+                Ok((Rc::from(alternating(addresses)), start, end))
             })
             .await;
-        match result {
-            Ok(addresses) => {
+        match outcome {
+            Ok((addresses, start, end)) => {
                 entry.expires.set(end.0.saturating_add(self.ttl_ns));
                 Ok(Resolved { addresses: Rc::clone(addresses), lookup: Some((*start, *end)) })
             }
@@ -107,7 +106,7 @@ impl Resolver {
     }
 }
 
-async fn look_up(host: String) -> Outcome {
+async fn look_up(host: String) -> Found<Vec<IpAddr>> {
     let shown = host.clone();
     let looked_up = tokio::task::spawn_blocking(move || {
         let start = clock::now();

@@ -11,10 +11,12 @@ mod dns;
 mod draft;
 pub mod exchange;
 mod failure;
+mod fetch;
 mod h1;
 mod h2;
 mod io;
 mod origin;
+pub mod os;
 mod payload;
 mod pool;
 pub mod sse;
@@ -27,5 +29,6 @@ pub use config::{
     TimestampSource, TlsOptions,
 };
 pub use exchange::{Exchange, Origin, Request, ResponseHead, StampedBody, TransportError};
+pub use fetch::{FetchResult, Fetcher, FetcherError};
 pub use origin::{Target, UrlError};
 pub use stats::{ClientStats, ReceiveLag};

@@ -152,6 +152,9 @@ pub(crate) fn split_port(host_port: &str) -> Result<(&str, Option<&str>), UrlErr
         let Some((address, after)) = rest.split_once(']') else {
             return Err(UrlError::Host(host_port.into(), "; the bracket is not closed"));
         };
+        if address.parse::<Ipv6Addr>().is_err() {
+            return Err(UrlError::Host(host_port.into(), "; only IPv6 addresses are put in brackets"));
+        }
         return match after {
             "" => Ok((address, None)),
             _ => match after.strip_prefix(':') {

@@ -51,6 +51,8 @@ pub(crate) struct Connection {
     stream: TcpStream,
     /// Received and not consumed.
     inbuf: Vec<u8>,
+    /// When the last of it was read.
+    received_ns: u64,
     id: u64,
     /// Requests read on this connection.
     nth: u64,
@@ -62,8 +64,16 @@ pub(crate) struct Connection {
 pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, id: u64) {
     let wire = &worker.shared.config.wire;
     let pace = wire.write_bytes.map(|bytes| Pace { bytes, pause_ns: wire.write_pause_us * 1000 });
-    let mut connection =
-        Connection { worker, stream, inbuf: Vec::new(), id, nth: 0, half_closed: false, pace };
+    let mut connection = Connection {
+        worker,
+        stream,
+        inbuf: Vec::new(),
+        received_ns: 0,
+        id,
+        nth: 0,
+        half_closed: false,
+        pace,
+    };
     let next = connection.run().await;
     match next {
         Some(Next::Reset) => {
@@ -76,7 +86,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, id: u64) {
         }
         Some(Next::Linger) => connection.linger().await,
         Some(Next::Close | Next::KeepAlive) => {}
-        None => http2::serve(connection).await,
+        // Boxed, because it is far larger than a connection that does not need it.
+        None => Box::pin(http2::serve(connection)).await,
     }
 }
 
@@ -113,7 +124,9 @@ impl Connection {
                 }
             } else {
                 match Head::parse(&self.inbuf) {
-                    Ok(Some(head)) => return Ok(NextHead::Request(Box::new(head), mono_ns())),
+                    Ok(Some(head)) => {
+                        return Ok(NextHead::Request(Box::new(head), self.received_ns));
+                    }
                     Ok(None) => {}
                     Err(status) => return Ok(NextHead::Unreadable(status)),
                 }
@@ -132,6 +145,7 @@ impl Connection {
             if read? == 0 {
                 return Ok(NextHead::End);
             }
+            self.received_ns = mono_ns();
         }
     }
 
@@ -155,7 +169,7 @@ impl Connection {
             match self.stream.try_read_buf(&mut self.inbuf) {
                 Ok(0) if self.worker.shared.config.connections.allow_half_close => self.half_closed = true,
                 Ok(0) => return Poll::Ready(()),
-                Ok(_) => {}
+                Ok(_) => self.received_ns = mono_ns(),
                 Err(error)
                     if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 Err(_) => return Poll::Ready(()),
@@ -267,5 +281,20 @@ async fn fill(stream: &TcpStream, buf: &mut Vec<u8>) -> Result<usize, Gone> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return Err(Gone),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F>(_: fn(Rc<Worker>, TcpStream, u64) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_is_small() {
+        let bytes = size_of_future(serve);
+        assert!(bytes <= 3 << 10, "{bytes} bytes for each of thousands of streams");
     }
 }

@@ -298,6 +298,9 @@ pub struct InputArgs {
     /// Height of synthetic images: mean, in pixels; 0 sends none
     #[arg(long, value_name = "PIXELS")]
     pub image_height_mean: Option<f64>,
+    /// Directory of images to send instead of synthetic ones
+    #[arg(long, value_name = "DIR")]
+    pub image_source: Option<PathBuf>,
     /// Width of synthetic images: standard deviation
     #[arg(long, value_name = "PIXELS")]
     pub image_width_stddev: Option<f64>,

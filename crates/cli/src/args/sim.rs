@@ -234,7 +234,8 @@ impl SimArgs {
             Some(path) => {
                 let name = path.display();
                 let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-                yaml_serde::from_str(&text).with_context(|| format!("{name} is not a simulator configuration"))?
+                yaml_serde::from_str(&text)
+                    .with_context(|| format!("{name} is not a simulator configuration"))?
             }
         };
         // The log only keeps what its file needs: nobody reads the one in memory.
@@ -350,9 +351,15 @@ fn set_some<T: Clone>(setting: &mut Option<T>, flag: &Option<T>) {
 }
 
 /// Accepts the names of `table`.
-fn one_of<T: Copy + Send + Sync + 'static>(table: &'static [(&'static str, T)]) -> impl TypedValueParser<Value = T> {
+fn one_of<T: Copy + Send + Sync + 'static>(
+    table: &'static [(&'static str, T)],
+) -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(table.iter().map(|(name, _)| *name)).try_map(move |given| {
-        table.iter().find(|(name, _)| *name == given).map(|(_, value)| *value).ok_or("not one of the possible values")
+        table
+            .iter()
+            .find(|(name, _)| *name == given)
+            .map(|(_, value)| *value)
+            .ok_or("not one of the possible values")
     })
 }
 
@@ -429,7 +436,9 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for flag in ["--fault=nonsense", "--ttft-ms=-5", "--flush=never", "--metrics-switch=json", "--port=99999"] {
+        for flag in
+            ["--fault=nonsense", "--ttft-ms=-5", "--flush=never", "--metrics-switch=json", "--port=99999"]
+        {
             assert!(Command::try_parse_from(["sim", flag]).is_err(), "{flag} was accepted");
         }
     }
@@ -437,7 +446,8 @@ mod tests {
     #[test]
     fn flags_win_over_the_file() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), "timing:\n  ttft_ms: {shape: constant, value: 7}\nseed: 3\n").expect("written");
+        std::fs::write(file.path(), "timing:\n  ttft_ms: {shape: constant, value: 7}\nseed: 3\n")
+            .expect("written");
         let path = file.path().display().to_string();
         let both = config(&["--config", &path, "--seed=4"]);
         assert_eq!((both.seed, both.timing.ttft_ms), (4, Distribution::constant(7.0)));

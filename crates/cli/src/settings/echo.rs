@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use tokmeter_engine::schedule::{ArrivalPattern, LoadShape, PhasePlan};
+use tokmeter_engine::schedule::{LoadShape, PhasePlan, Spacing};
 use tokmeter_engine::secret;
 
 use crate::args::profile::ProfileArgs;
@@ -97,10 +97,10 @@ fn phase(kind: &str, plan: &PhasePlan) -> Value {
     let mut set = |key: &str, value: Value| phase[key] = value;
     match &plan.shape {
         LoadShape::Closed => set("type", json!("concurrency")),
-        LoadShape::Rate { profile, pattern } => {
-            set("type", json!(pattern_name(pattern)));
+        LoadShape::Rate { profile, spacing } => {
+            set("type", json!(pattern_name(spacing)));
             set("rate", json!(profile.peak()));
-            if let ArrivalPattern::Gamma { smoothness } = pattern {
+            if let Spacing::Gamma { smoothness } = spacing {
                 set("smoothness", json!(smoothness));
             }
         }
@@ -135,12 +135,12 @@ fn phase(kind: &str, plan: &PhasePlan) -> Value {
     phase
 }
 
-fn pattern_name(pattern: &ArrivalPattern) -> &'static str {
-    match pattern {
-        ArrivalPattern::Constant => "constant",
-        ArrivalPattern::Poisson => "poisson",
-        ArrivalPattern::Gamma { .. } => "gamma",
-        ArrivalPattern::ConcurrencyBurst => "concurrency_burst",
+fn pattern_name(spacing: &Spacing) -> &'static str {
+    match spacing {
+        Spacing::Constant => "constant",
+        Spacing::Poisson => "poisson",
+        Spacing::Gamma { .. } => "gamma",
+        Spacing::ConcurrencyBurst => "concurrency_burst",
     }
 }
 

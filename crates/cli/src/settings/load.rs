@@ -97,6 +97,7 @@ pub fn dataset(input: &InputArgs, endpoint: EndpointType) -> DatasetConfig {
             height_mean: input.image_height_mean.unwrap_or(image.height_mean),
             height_stddev: input.image_height_stddev.unwrap_or(image.height_stddev),
             batch_size: input.image_batch_size.unwrap_or(image.batch_size),
+            source: input.image_source.clone(),
         },
         rankings: RankingsConfig {
             passages_mean: input.rankings_passages_mean.unwrap_or(rankings.passages_mean),

@@ -3,24 +3,20 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::EndpointType;
-use super::body::{BodyError, BodyInput, BodyWriter};
+use super::body::{BodyInput, BodyWriter};
 use super::conversation::{self, Dialect};
 use super::reading::{Reading, Shape};
 use super::usage::WireUsage;
 use super::wire::{Few, Number, Text};
 
 /// Keys in AIPerf's order: `messages`, `model`, `stream`, the limit, the user's, `stream_options`.
-pub(super) fn body(input: &BodyInput<'_>) -> Result<Vec<u8>, BodyError> {
-    if !conversation::is_message(&input.turn.prompt) {
-        return Err(input.unsupported(EndpointType::Chat));
-    }
+pub(super) fn body(input: &BodyInput<'_>) -> Vec<u8> {
     let mut body = BodyWriter::new(input, conversation::size(input));
     body.field("messages", |out| conversation::write(out, input, Dialect::Chat));
     body.model_and_stream();
     body.output_limit(if input.legacy_max_tokens { "max_tokens" } else { "max_completion_tokens" });
     body.stream_options();
-    Ok(body.finish())
+    body.finish()
 }
 
 /// An event of a stream, or a whole answer: they differ in `delta` and `message`.

@@ -20,8 +20,8 @@ use super::{Endpoint, Reply};
 pub struct ExchangeView<'a> {
     /// HTTP status.
     pub status: u16,
-    /// `Content-Type` of the answer.
-    pub content_type: Option<&'a str>,
+    /// Headers of the answer.
+    pub headers: &'a HeaderMap,
     /// The body with its stamps.
     pub body: &'a StampedBody,
     /// Whether a stream was asked for. Decides only where the answer itself does not tell.
@@ -32,12 +32,16 @@ impl<'a> ExchangeView<'a> {
     /// The view of a finished exchange; `None` when no response head came.
     pub fn of(exchange: &'a Exchange, streaming: bool) -> Option<Self> {
         let head = exchange.head.as_ref()?;
-        let content_type = content_type(&head.headers);
-        Some(ExchangeView { status: head.status.as_u16(), content_type, body: &exchange.body, streaming })
+        let status = head.status.as_u16();
+        Some(ExchangeView { status, headers: &head.headers, body: &exchange.body, streaming })
+    }
+
+    fn content_type(&self) -> Option<&'a str> {
+        self.headers.get(http::header::CONTENT_TYPE)?.to_str().ok()
     }
 
     fn is_stream(&self) -> bool {
-        let media_type = self.content_type.and_then(|value| value.split(';').next()).unwrap_or("").trim();
+        let media_type = self.content_type().and_then(|value| value.split(';').next()).unwrap_or("").trim();
         if media_type.eq_ignore_ascii_case("text/event-stream") {
             return true;
         }
@@ -57,10 +61,6 @@ impl<'a> ExchangeView<'a> {
     fn last_byte_at(&self) -> Option<MonoNs> {
         self.body.chunks.last().map(|chunk| chunk.at)
     }
-}
-
-fn content_type(headers: &HeaderMap) -> Option<&str> {
-    headers.get(http::header::CONTENT_TYPE)?.to_str().ok()
 }
 
 /// Reads the answers of one endpoint. Cheap to make; one for each decode thread.
@@ -145,7 +145,7 @@ impl Decoder {
             };
             if let Some(problem) = problem {
                 let kind = self.endpoint.kind();
-                let content_type = view.content_type.unwrap_or("no content type");
+                let content_type = view.content_type().unwrap_or("no content type");
                 let message = format!("the body ({content_type}) is no answer of '{kind}': {problem}");
                 reading.fail(unusable(ErrorClass::InvalidResponse, message));
             }
@@ -207,3 +207,8 @@ fn without_lone_surrogates(text: &str) -> Option<String> {
     out.push_str(&text[kept..]);
     Some(out)
 }
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;

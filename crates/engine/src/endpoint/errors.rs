@@ -101,9 +101,12 @@ fn said_in(value: &Value) -> Option<ServerError> {
             _ => {}
         }
     }
-    let message =
-        text(&["message", "msg", "error_message"]).or_else(|| object.get("detail").and_then(detail))?;
     let kind = text(&["type", "error_type"]).filter(|kind| kind != "error");
+    // llama-cpp-python sends types with empty messages.
+    let message = text(&["message", "msg", "error_message"])
+        .filter(|message| !message.is_empty())
+        .or_else(|| object.get("detail").and_then(detail))
+        .or_else(|| kind.clone())?;
     Some(ServerError { message, kind, code: text(&["code", "error_code", "status"]) })
 }
 
@@ -224,6 +227,10 @@ mod tests {
             (
                 r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#,
                 parts("m", "overloaded_error", ""),
+            ),
+            (
+                r#"{"error":{"message":"","type":"internal_server_error","code":null}}"#,
+                parts("internal_server_error", "internal_server_error", ""),
             ),
             (r#"{"detail":"Not Found"}"#, parts("Not Found", "", "")),
             (

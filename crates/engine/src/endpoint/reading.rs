@@ -45,6 +45,11 @@ impl Reading {
         Reading { reply, keep_text, streamed, ..Self::default() }
     }
 
+    /// Whether the answer is a stream.
+    pub fn is_stream(&self) -> bool {
+        self.streamed
+    }
+
     /// Begins an event (or the body of an answer that is no stream).
     pub fn begin(&mut self, at: MonoNs, coalesced: bool) {
         self.at = at;

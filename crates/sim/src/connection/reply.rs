@@ -61,7 +61,7 @@ impl Connection {
             log.nth_on_connection = self.nth;
             log
         });
-        let body = match self.read_body(&head, head_received_ns).await {
+        let body = match self.read_body(&head).await {
             Ok(body) => body,
             Err(NoBody::Gone) => {
                 if let Some(log) = log {
@@ -80,7 +80,7 @@ impl Connection {
         };
         let (Some(api), Some(mut log)) = (api, log) else {
             self.consume(body.consumed);
-            return self.page(&head, close).await;
+            return Box::pin(self.page(&head, close)).await;
         };
         log.body_received_ns = body.received_ns;
         log.body_received_wall_ns = wall_ns() - (mono_ns() - body.received_ns);
@@ -113,7 +113,7 @@ impl Connection {
     async fn fulfil(&mut self, order: Order, close: bool, mut log: OpenLog) -> Result<Next, Gone> {
         let Order { plan, draws } = order;
         if let Some(fault) = plan.fault
-            && let Some(end) = self.fail_at_once(fault, &plan, close, &mut log).await
+            && let Some(end) = Box::pin(self.fail_at_once(fault, &plan, close, &mut log)).await
         {
             log.close(Outcome::Fault);
             return end;
@@ -137,11 +137,14 @@ impl Connection {
         let fault = plan.fault;
         let close = close || fault == Some(Fault::GoAway);
         let finish = plan.finish;
+        let usual_pace = self.pace;
+        self.slow_down(fault);
         let result = if plan.stream {
             self.stream_answer(plan, timeline, close, &mut log, &mut meter).await
         } else {
             self.whole_answer(&plan, timeline, close, &mut log, &mut meter).await
         };
+        self.pace = usual_pace;
         match (&result, fault) {
             (Ok(_), None | Some(Fault::GoAway | Fault::Abort { .. } | Fault::Drip { .. })) => {
                 meter.finish(finish)
@@ -174,7 +177,7 @@ impl Connection {
         let body = &mut scratch.events.bytes;
         let result = match plan.fault {
             Some(fault) if fault.after_tokens().is_some() && !matches!(fault, Fault::Abort { .. }) => {
-                self.spoil_whole(fault, body, close, log).await
+                Box::pin(self.spoil_whole(fault, body, close, log)).await
             }
             _ => self.send_whole(200, Some("application/json"), body, close, log).await,
         };
