@@ -34,11 +34,7 @@ fn ranking(query: &str, passages: &[&str]) -> Prompt {
 }
 
 fn session(turns: Vec<Turn>) -> Session {
-<<<<<<< HEAD
     Session { id: "session_000000".into(), system: None, context: None, self_contained: false, turns }
-=======
-    Session { id: "session_000000".into(), system: None, context: None, turns, self_contained: false }
->>>>>>> workload
 }
 
 static NO_EXTRA: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
