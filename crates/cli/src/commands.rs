@@ -23,7 +23,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Profile(args) => profile::run(&args, &command_line(&typed)),
         Command::Demo(args) => demo::run(&args),
         Command::Analyze(args) => analyze::run(&args),
-        Command::Sim(args) => sim::run(&args).map(|()| Exit::Ok),
+        Command::Sim(args) => sim::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {
             clap_complete::generate(

@@ -153,7 +153,6 @@ mod tests {
                 id: format!("s{i}").into(),
                 system: None,
                 context: None,
-                self_contained: false,
                 turns: vec![],
                 self_contained: false,
             }),

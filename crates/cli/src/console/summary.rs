@@ -62,10 +62,7 @@ pub fn errors(errors: &[ErrorCount], width: u16) -> String {
     table::render("Errors", &["Type", "Code", "Count", "Message"], &rows, width)
 }
 
-fn rows(
-    set: &MetricSet,
-    wanted: impl Fn(&MetricDef) -> bool,
-) -> Vec<(&'static MetricDef, &MetricSummary)> {
+fn rows(set: &MetricSet, wanted: impl Fn(&MetricDef) -> bool) -> Vec<(&'static MetricDef, &MetricSummary)> {
     let known = set.iter().filter_map(|(tag, summary)| Some((MetricId::from_tag(tag)?.def(), summary)));
     let mut rows: Vec<_> = known.filter(|(def, _)| wanted(def)).collect();
     rows.sort_by_key(|(def, _)| (def.order.is_none(), def.order));
