@@ -14,7 +14,12 @@ fn ids(records: &[Value]) -> BTreeSet<String> {
 #[test]
 fn every_request_has_one_record_whatever_happens_to_it() {
     let faults = [
-        "status:500", "close-before-headers", "reset-mid-stream:3", "error-event:2", "truncate:4", "invalid-json:2",
+        "status:500",
+        "close-before-headers",
+        "reset-mid-stream:3",
+        "error-event:2",
+        "truncate:4",
+        "invalid-json:2",
     ];
     let mut config = run::config(2.0, 1.0);
     config.seed = 7;
@@ -39,11 +44,15 @@ fn every_request_has_one_record_whatever_happens_to_it() {
     assert_eq!(requests["failed"].as_u64().unwrap() as usize, failed);
     assert_eq!(requests["succeeded"].as_u64().unwrap() as usize, 400 - failed);
 
-    let served: BTreeSet<String> = sim.log().iter().filter_map(|request| request.x_request_id.clone()).collect();
+    let served: BTreeSet<String> =
+        sim.log().iter().filter_map(|request| request.x_request_id.clone()).collect();
     assert!(served.is_subset(&ids(&records)), "the server saw no request without a record");
     for record in records.iter().filter(|record| record.get("error").is_some()) {
         let error = &record["error"];
-        assert!(error["class"].is_string() && error["side"].is_string() && error["phase"].is_string(), "{error}");
+        assert!(
+            error["class"].is_string() && error["side"].is_string() && error["phase"].is_string(),
+            "{error}"
+        );
         assert!(record["metrics"].as_object().unwrap().keys().all(|tag| tag == "error_isl"), "{record}");
     }
 }

@@ -22,7 +22,10 @@ fn each_mistake_names_its_flag() {
         (vec!["--tokenizer", "org/model"], "--tokenizer"),
         (vec!["--input-file", "/nowhere.jsonl"], "/nowhere.jsonl"),
         (vec!["--input-file", bad, "--custom-dataset-type", "single-turn"], ":2"),
-        (vec!["--request-rate", "2", "--arrival-smoothness", "2", "--arrival-pattern", "poisson"], "--arrival"),
+        (
+            vec!["--request-rate", "2", "--arrival-smoothness", "2", "--arrival-pattern", "poisson"],
+            "--arrival",
+        ),
         (vec!["--slice-duration", "0"], "--slice-duration"),
         (vec!["--config", "/nowhere.yaml"], "/nowhere.yaml"),
     ] {
@@ -35,12 +38,17 @@ fn each_mistake_names_its_flag() {
 fn a_configuration_file_gives_the_same_run_as_flags() {
     let sim = run::sim(1.0, 1.0);
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "concurrency: 3\nrequest-count: 7\nstreaming: true\nosl: 4\nrandom_seed: 5\n").unwrap();
+    std::fs::write(
+        file.path(),
+        "concurrency: 3\nrequest-count: 7\nstreaming: true\nosl: 4\nrandom_seed: 5\n",
+    )
+    .unwrap();
     let (from_file, from_flags) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let config = file.path().to_str().unwrap();
     let output = run::profile(&sim, from_file.path(), &["--config", config, "--request-count", "6"]);
     assert!(output.status.success(), "{}", run::shown(&output));
-    let flags = ["--concurrency", "3", "--request-count", "6", "--streaming", "--osl", "4", "--random-seed", "5"];
+    let flags =
+        ["--concurrency", "3", "--request-count", "6", "--streaming", "--osl", "4", "--random-seed", "5"];
     assert!(run::profile(&sim, from_flags.path(), &flags).status.success());
     assert_eq!(run::records(from_file.path()).len(), 6, "the command line wins over the file");
     let inputs = |directory: &std::path::Path| std::fs::read(directory.join("inputs.json")).unwrap();

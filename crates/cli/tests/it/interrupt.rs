@@ -10,7 +10,18 @@ fn ctrl_c_drains_writes_every_file_and_exits_130() {
     let sim = run::sim(5.0, 5.0);
     let directory = tempfile::tempdir().unwrap();
     let child = run::tokmeter()
-        .args(["profile", "-m", "sim-model", "--url", &sim.url(), "--streaming", "--osl", "20", "--concurrency", "4"])
+        .args([
+            "profile",
+            "-m",
+            "sim-model",
+            "--url",
+            &sim.url(),
+            "--streaming",
+            "--osl",
+            "20",
+            "--concurrency",
+            "4",
+        ])
         .args(["--benchmark-duration", "60", "--ui", "none", "--artifact-dir"])
         .arg(directory.path())
         .stdout(Stdio::piped())

@@ -22,9 +22,27 @@ fn no_file_and_no_output_holds_a_secret() {
     let directory = tempfile::tempdir().unwrap();
     let url = sim.url().replace("http://", &format!("http://user:{SECRET}@"));
     let output = run::tokmeter()
-        .args(["profile", "-m", "sim-model", "--streaming", "--request-count", "4", "--osl", "4", "--ui", "none"])
+        .args([
+            "profile",
+            "-m",
+            "sim-model",
+            "--streaming",
+            "--request-count",
+            "4",
+            "--osl",
+            "4",
+            "--ui",
+            "none",
+        ])
         .args(["--url", &url, "--api-key", SECRET, "--header", &format!("X-Session-Token: {SECRET}")])
-        .args(["--extra-inputs", &format!("api_key:{SECRET}"), "--export-level", "raw", "--export-http-trace", "-vv"])
+        .args([
+            "--extra-inputs",
+            &format!("api_key:{SECRET}"),
+            "--export-level",
+            "raw",
+            "--export-http-trace",
+            "-vv",
+        ])
         .arg("--artifact-dir")
         .arg(directory.path())
         .output()
