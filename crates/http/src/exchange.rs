@@ -41,13 +41,27 @@ pub struct Request {
     pub cancel_after: Option<Duration>,
 }
 
-/// End of one read's bytes within the body, and the instant of that read.
+/// The value of [`ChunkEnd::lag`] that says: this read had no kernel stamp.
+pub(crate) const NO_KERNEL_STAMP: u32 = u32::MAX;
+
+/// End of one read's bytes within the body, and the instant of that read. 16 bytes: a long answer has
+/// hundreds of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkEnd {
-    /// Offset just past the last byte of this chunk.
-    pub end: usize,
+    /// Offset just past the last byte of this chunk. Bodies are limited to 4 GiB.
+    pub end: u32,
+    /// How much later than the kernel this process read the bytes, ns, saturating at 4.29 s;
+    /// see [`ChunkEnd::lag_ns`].
+    lag: u32,
     /// Stamp of the read that held these bytes.
     pub at: MonoNs,
+}
+
+impl ChunkEnd {
+    /// User stamp minus kernel stamp of the read, ns; `None` when it had no kernel stamp. Saturates at 4.29 s.
+    pub fn lag_ns(&self) -> Option<u64> {
+        (self.lag != NO_KERNEL_STAMP).then_some(u64::from(self.lag))
+    }
 }
 
 /// Response body as received (transfer coding removed), with the stamp of every chunk.
@@ -62,14 +76,19 @@ pub struct StampedBody {
 impl StampedBody {
     /// Appends the bytes of one frame; bytes of the same read form one chunk.
     pub fn append(&mut self, bytes: &[u8], at: MonoNs) {
+        self.append_read(bytes, at, NO_KERNEL_STAMP);
+    }
+
+    /// The same, with the lag of the read in ns or [`NO_KERNEL_STAMP`].
+    pub(crate) fn append_read(&mut self, bytes: &[u8], at: MonoNs, lag: u32) {
         if bytes.is_empty() {
             return;
         }
         self.bytes.extend_from_slice(bytes);
-        let end = self.bytes.len();
+        let end = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         match self.chunks.last_mut() {
             Some(last) if last.at == at => last.end = end,
-            _ => self.chunks.push(ChunkEnd { end, at }),
+            _ => self.chunks.push(ChunkEnd { end, lag, at }),
         }
     }
 
@@ -77,10 +96,18 @@ impl StampedBody {
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], MonoNs)> {
         let mut start = 0;
         self.chunks.iter().map(move |chunk| {
-            let slice = &self.bytes[start..chunk.end];
-            start = chunk.end;
+            let end = chunk.end as usize;
+            let slice = &self.bytes[start..end];
+            start = end;
             (slice, chunk.at)
         })
+    }
+
+    /// Lag of the read that brought the byte before `offset`, ns: with the end of an event, how late this
+    /// process was for that event. `None` without a kernel stamp.
+    pub fn lag_at(&self, offset: usize) -> Option<u64> {
+        let index = self.chunks.partition_point(|chunk| (chunk.end as usize) < offset);
+        self.chunks.get(index)?.lag_ns()
     }
 }
 
@@ -113,14 +140,37 @@ pub struct ResponseHead {
 }
 
 /// The raw material of one request: all that is known when it is over.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Exchange {
-    /// Instants, connection and counts. Headers and chunk arrays are not filled in here.
+    /// Instants, connection and counts. Headers and `response_chunks` are not filled in here: they are made
+    /// from `request_headers`, `head` and `body` when a file wants them.
     pub trace: Trace<MonoNs>,
+    /// The headers as sent, secrets included, when [`crate::ClientConfig::keep_request`] asks for them.
+    pub request_headers: Option<HeaderMap>,
     /// Head of the response, if one came.
     pub head: Option<ResponseHead>,
     /// Body, as far as it came.
     pub body: StampedBody,
     /// Why it did not complete; `None` for a complete response of any status.
     pub error: Option<TransportError>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_one_read_are_one_chunk() {
+        let mut body = StampedBody::default();
+        body.append_read(b"ab", MonoNs(10), 5);
+        body.append_read(b"c", MonoNs(10), 5);
+        body.append_read(b"", MonoNs(15), 5);
+        body.append_read(b"def", MonoNs(20), NO_KERNEL_STAMP);
+        let chunks: Vec<_> = body.iter().collect();
+        assert_eq!(chunks, [(&b"abc"[..], MonoNs(10)), (&b"def"[..], MonoNs(20))]);
+        assert_eq!(body.lag_at(1), Some(5));
+        assert_eq!(body.lag_at(3), Some(5), "the byte before the offset counts");
+        assert_eq!(body.lag_at(4), None, "a read without kernel stamp has no lag");
+        assert_eq!(body.lag_at(7), None, "past the end");
+    }
 }

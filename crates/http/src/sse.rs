@@ -92,7 +92,7 @@ impl<'a> Events<'a> {
     /// Stamp of the read that held the byte at `offset`.
     fn stamp(&mut self, offset: usize) -> MonoNs {
         let chunks = &self.body.chunks;
-        while self.chunk + 1 < chunks.len() && chunks[self.chunk].end <= offset {
+        while self.chunk + 1 < chunks.len() && chunks[self.chunk].end as usize <= offset {
             self.chunk += 1;
         }
         chunks.get(self.chunk).map_or(MonoNs::default(), |chunk| chunk.at)

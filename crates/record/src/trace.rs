@@ -4,7 +4,9 @@
 //! (= `Trace<WallNs>`) in files. Field names and omission rules are those of AIPerf's `trace_data`
 //! (base model and connection extension); phase definitions are HAR 1.2's, disjoint and summing up.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +41,8 @@ pub enum StampSource {
     /// Taken in user space, directly after the read of the socket.
     #[default]
     Read,
-    /// Taken when the HTTP/2 frame was delivered; several streams share the socket.
+    /// The latest read of the socket when the HTTP/2 frame was delivered; several streams share the socket, so
+    /// this is an upper bound of the frame's own arrival.
     Frame,
 }
 
@@ -96,6 +99,14 @@ pub struct ConnectionInfo {
     pub tls_resumed: Option<bool>,
 }
 
+impl ConnectionInfo {
+    /// The peer as `address:port`, IPv6 in brackets.
+    pub fn remote_address(&self) -> Option<String> {
+        let (ip, port) = (self.remote_ip.as_deref()?, self.remote_port?);
+        Some(if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") })
+    }
+}
+
 /// What `TCP_INFO` said at the end of the request (Linux).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TcpInfo {
@@ -115,7 +126,7 @@ pub struct TcpInfo {
 #[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
 pub struct Trace<T> {
     /// `hyper` for our files. AIPerf writes `aiohttp`; its reader treats other values as its base model.
-    pub trace_type: String,
+    pub trace_type: Cow<'static, str>,
     /// The request begins, before it asks for a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_ns: Option<T>,
@@ -145,7 +156,7 @@ pub struct Trace<T> {
     pub response_status_code: Option<u16>,
     /// Reason phrase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub response_reason: Option<String>,
+    pub response_reason: Option<Cow<'static, str>>,
     /// Response headers, secrets redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_headers: Option<BTreeMap<String, String>>,
@@ -206,7 +217,7 @@ pub struct Trace<T> {
     /// Resolution done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns_lookup_end_ns: Option<T>,
-    /// Our address (as AIPerf names it; also in `connection`).
+    /// Our address (as AIPerf names it). Filled from `connection` by [`Trace::to_wall`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_ip: Option<String>,
     /// Our port.
@@ -218,9 +229,9 @@ pub struct Trace<T> {
     /// The peer's port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_port: Option<u16>,
-    /// The rest of what is known of the connection.
+    /// What is known of the connection, shared by all its requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connection: Option<ConnectionInfo>,
+    pub connection: Option<Arc<ConnectionInfo>>,
     /// 1 for the first request on its connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_request_number: Option<u32>,
@@ -230,7 +241,8 @@ pub struct Trace<T> {
     /// Source of the receive stamps: the worst that occurred in this request.
     #[serde(default)]
     pub stamp_source: StampSource,
-    /// User stamp minus kernel stamp of the read that was latest relative to the wire, ns.
+    /// User stamp minus kernel stamp of the read that was latest relative to the wire, ns; absent when no read
+    /// had a kernel stamp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_recv_lag_ns: Option<u64>,
     /// Attempts before the one these instants describe.
@@ -311,7 +323,7 @@ impl PhaseDurations {
 impl<T> Default for Trace<T> {
     fn default() -> Self {
         Trace {
-            trace_type: String::new(),
+            trace_type: Cow::Borrowed(""),
             start_ns: None,
             request_send_start_ns: None,
             request_headers: None,
@@ -424,10 +436,10 @@ impl Trace<MonoNs> {
             dns_cache_miss_ns: at(self.dns_cache_miss_ns),
             dns_lookup_start_ns: at(self.dns_lookup_start_ns),
             dns_lookup_end_ns: at(self.dns_lookup_end_ns),
-            local_ip: self.local_ip.clone(),
-            local_port: self.local_port,
-            remote_ip: self.remote_ip.clone(),
-            remote_port: self.remote_port,
+            local_ip: self.local_ip.clone().or_else(|| self.connection.as_ref()?.local_ip.clone()),
+            local_port: self.local_port.or_else(|| self.connection.as_ref()?.local_port),
+            remote_ip: self.remote_ip.clone().or_else(|| self.connection.as_ref()?.remote_ip.clone()),
+            remote_port: self.remote_port.or_else(|| self.connection.as_ref()?.remote_port),
             connection: self.connection.clone(),
             connection_request_number: self.connection_request_number,
             tcp_info: self.tcp_info,

@@ -56,7 +56,8 @@ pub fn dataset(input: &InputArgs, endpoint: EndpointType) -> DatasetConfig {
         endpoint,
         EndpointType::CohereRankings | EndpointType::HfTeiRankings | EndpointType::NimRankings
     );
-    let (turns, image, rankings) = (TurnsConfig::default(), ImageConfig::default(), RankingsConfig::default());
+    let (turns, image, rankings) =
+        (TurnsConfig::default(), ImageConfig::default(), RankingsConfig::default());
     DatasetConfig {
         input_file: input.input_file.clone(),
         custom_dataset_type: input.custom_dataset_type,
@@ -97,6 +98,7 @@ pub fn dataset(input: &InputArgs, endpoint: EndpointType) -> DatasetConfig {
             height_mean: input.image_height_mean.unwrap_or(image.height_mean),
             height_stddev: input.image_height_stddev.unwrap_or(image.height_stddev),
             batch_size: input.image_batch_size.unwrap_or(image.batch_size),
+            source: input.image_source.clone(),
         },
         rankings: RankingsConfig {
             passages_mean: input.rankings_passages_mean.unwrap_or(rankings.passages_mean),
@@ -108,7 +110,9 @@ pub fn dataset(input: &InputArgs, endpoint: EndpointType) -> DatasetConfig {
                 .rankings_passages_prompt_token_stddev
                 .unwrap_or(rankings.passage_tokens_stddev),
             query_tokens_mean: input.rankings_query_prompt_token_mean.unwrap_or(rankings.query_tokens_mean),
-            query_tokens_stddev: input.rankings_query_prompt_token_stddev.unwrap_or(rankings.query_tokens_stddev),
+            query_tokens_stddev: input
+                .rankings_query_prompt_token_stddev
+                .unwrap_or(rankings.query_tokens_stddev),
         },
         cache_bust: input.cache_bust,
     }

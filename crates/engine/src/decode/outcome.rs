@@ -85,11 +85,11 @@ fn bounded(text: &str) -> String {
 pub(super) fn trace_data(finished: &Finished, requests: &RequestBuilder, anchor: &ClockAnchor) -> TraceData {
     let exchange = &finished.exchange;
     let mut trace = exchange.trace.to_wall(anchor);
-    trace.trace_type = "hyper".to_owned();
+    trace.trace_type = "hyper".into();
     trace.request_headers = Some(requests.sent_headers(finished));
     if let Some(head) = &exchange.head {
         trace.response_status_code = Some(head.status.as_u16());
-        trace.response_reason = head.status.canonical_reason().map(str::to_owned);
+        trace.response_reason = head.status.canonical_reason().map(Into::into);
         trace.response_headers = Some(headers(&head.headers));
     }
     let mut start = 0;
@@ -98,7 +98,7 @@ pub(super) fn trace_data(finished: &Finished, requests: &RequestBuilder, anchor:
         .chunks
         .iter()
         .map(|chunk| {
-            let size = (chunk.end - start) as u64;
+            let size = u64::from(chunk.end - start);
             start = chunk.end;
             ChunkStamp(anchor.wall(chunk.at), size)
         })

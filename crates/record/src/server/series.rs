@@ -212,8 +212,21 @@ impl Store {
         self.endpoints[endpoint.0 as usize].url = without_credentials(url).into();
     }
 
-    /// A phase begins. Scrapes whose request is sent from now on belong to it, until the next phase begins.
+    /// The URL the pages of an endpoint come from.
+    pub fn endpoint_url(&self, endpoint: EndpointId) -> Arc<str> {
+        Arc::clone(&self.endpoints[endpoint.0 as usize].url)
+    }
+
+    /// A phase begins. Scrapes whose request is sent from its start on belong to it, also those that were added
+    /// before this was told, until the next phase begins.
     pub fn begin_phase(&mut self, phase: PhaseMark) {
+        let index = u16::try_from(self.phases.len()).ok();
+        for endpoint in &mut self.endpoints {
+            let newest = endpoint.scrapes.iter_mut().rev();
+            newest
+                .take_while(|scrape| scrape.request_sent_ns >= phase.start_ns)
+                .for_each(|s| s.phase = index);
+        }
         self.phases.push(phase);
     }
 
@@ -481,8 +494,8 @@ fn key(endpoint: EndpointId, metric: u32, labels: &[Label<'_>]) -> String {
     key
 }
 
-/// A URL without `user:password@`.
-fn without_credentials(url: &str) -> String {
+/// A URL without `user:password@`, as it may be shown and written.
+pub fn without_credentials(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let authority_end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
     match url[start..authority_end].rfind('@') {

@@ -156,7 +156,8 @@ pub(super) fn computed_of_success(
     }
     // In a replay the intended instant is the trace's own.
     if fixed_schedule && rows.columns.get(row, catalogue::REPLAY_SEND_SCHEDULE_OFFSET).is_none() {
-        add(catalogue::REPLAY_SEND_SCHEDULE_OFFSET, start as f64 - credit as f64);
+        let offset = i128::from(start) - i128::from(credit);
+        add(catalogue::REPLAY_SEND_SCHEDULE_OFFSET, offset as f64);
     }
 }
 
