@@ -209,7 +209,7 @@ impl Client {
                 Ok(())
             }
             Err(failure) => match spare {
-                Some(spare) if failure.replaceable && nothing_received(draft) => {
+                Some(spare) if failure.unsent || (failure.replaceable && nothing_received(draft)) => {
                     let permit = self.note_stale(carrier, &failure, draft);
                     let sticky = sticky.filter(|_| !last_of_sticky);
                     self.once_more(spare, permit, &route, sticky, draft, terms).await

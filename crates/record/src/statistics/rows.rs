@@ -141,7 +141,8 @@ pub(super) struct Gaps {
 impl Gaps {
     fn push_row(&mut self, gaps_ms: &[f64]) {
         for &ms in gaps_ms {
-            let ns = (ms * 1e6).round().clamp(0.0, u64::MAX as f64) as u64;
+            // Rounds; the cast saturates, and what is negative or not a number becomes 0.
+            let ns = (ms * 1e6 + 0.5) as u64;
             match u32::try_from(ns) {
                 Ok(short) if short < u32::MAX => push(&mut self.flat, short),
                 _ => {

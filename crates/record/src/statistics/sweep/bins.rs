@@ -5,7 +5,7 @@
 //! time outgrows the bins, their width doubles. Averages stay exact; percentiles are those of bin means.
 
 use super::curve::{CurveSet, TimeWeighted, Values};
-use super::{ONE, Span, Stretch, to_f64};
+use super::{Span, Stretch, fixed, to_f64};
 
 const BINS: usize = 1 << 15;
 /// Width of a bin at first: 1 ms.
@@ -105,7 +105,7 @@ impl Bins {
         if last < BINS {
             self.area[last][curve] += value * (to - last as u64 * self.width) as f64;
         }
-        let value = (value * ONE) as i128;
+        let value = fixed(value);
         self.change[first + 1][curve] += value;
         self.change[last][curve] -= value;
     }
@@ -172,11 +172,15 @@ impl Bins {
             let overlap = (from + self.width).min(window.to).saturating_sub(from.max(window.from));
             if overlap > 0 {
                 let mean = |curve: usize| area[curve] / self.width as f64;
-                let values = Values::new(
-                    [mean(RUNNING), mean(DECODING), mean(PREFILLING)],
-                    [mean(DECODE), mean(PREFILL), mean(TOTAL)],
-                    mean(IN_FLIGHT),
-                );
+                let values = Values {
+                    running: mean(RUNNING),
+                    decoding: mean(DECODING),
+                    prefilling: mean(PREFILLING),
+                    decode: mean(DECODE),
+                    prefill: mean(PREFILL),
+                    total: mean(TOTAL),
+                    in_flight: mean(IN_FLIGHT),
+                };
                 set.add(&values, overlap);
             }
         }
