@@ -11,6 +11,7 @@
 mod config;
 mod endpoint;
 mod fetch;
+mod http;
 mod recording;
 mod supervisor;
 
@@ -25,6 +26,7 @@ use tokmeter_record::server::{PhaseMark, Store};
 
 pub use config::{MetricsPage, PageOrigin, ServerMetricsConfig, Timing, TimingError, metrics_url};
 pub use fetch::{ACCEPT, Fetch, FetchError, Fetched, MAX_PAGE_BYTES, Method};
+pub use http::{HttpFetch, HttpFetchError, Trusted};
 pub use recording::RecordingError;
 
 use recording::Recording;

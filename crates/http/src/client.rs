@@ -16,7 +16,7 @@ use crate::clock;
 use crate::config::{ClientConfig, ConfigError, Limits, ReuseStrategy};
 use crate::dial::{Dialer, Protocol};
 use crate::draft::Draft;
-use crate::exchange::{Exchange, Origin, Request};
+use crate::exchange::{Exchange, Origin, Request, ResponseHead};
 use crate::failure::Failure;
 use crate::h1::{H1, H1Request, Terms, WantBody};
 use crate::h2::{H2, Slot};
@@ -106,6 +106,16 @@ impl Client {
     /// Sends a request and receives its answer. It never fails: whatever happens is in the exchange.
     pub async fn send(&self, request: Request) -> Exchange {
         self.perform(request, self.config.limits, None).await
+    }
+
+    /// The same, but asks with the head of the response whether its body is wanted. If not, the exchange ends
+    /// there without an error, nothing of the body is read, and the connection is closed.
+    pub async fn send_asking(
+        &self,
+        request: Request,
+        mut want_body: impl FnMut(&ResponseHead) -> bool,
+    ) -> Exchange {
+        self.perform(request, self.config.limits, Some(&mut want_body)).await
     }
 
     /// The same with other limits, and asking with the head of the response whether its body is wanted.
@@ -199,7 +209,7 @@ impl Client {
                 Ok(())
             }
             Err(failure) => match spare {
-                Some(spare) if failure.replaceable && nothing_received(draft) => {
+                Some(spare) if failure.unsent || (failure.replaceable && nothing_received(draft)) => {
                     let permit = self.note_stale(carrier, &failure, draft);
                     let sticky = sticky.filter(|_| !last_of_sticky);
                     self.once_more(spare, permit, &route, sticky, draft, terms).await

@@ -22,11 +22,20 @@ pub(crate) struct Failure {
     /// The connection ended, or the server said it did nothing: on a kept-alive connection, and before any
     /// byte of an answer, the request may be sent once more on a new one.
     pub(crate) replaceable: bool,
+    /// No byte of the request had been written: it may be sent on a new connection whatever was received.
+    pub(crate) unsent: bool,
 }
 
 impl Failure {
     pub(crate) fn new(class: ErrorClass, side: Side, message: impl Into<String>) -> Self {
-        Failure { class, side, message: message.into(), causes: Vec::new(), replaceable: false }
+        Failure {
+            class,
+            side,
+            message: message.into(),
+            causes: Vec::new(),
+            replaceable: false,
+            unsent: false,
+        }
     }
 
     /// With an error and everything beneath it as causes.
@@ -178,6 +187,12 @@ impl Failure {
                 Side::Server,
                 format!("the response is not valid HTTP/1.1: {error}"),
             )
+        } else if mentions(error, "unexpected message") {
+            Failure::new(
+                ErrorClass::Protocol,
+                Side::Server,
+                "the server sent bytes before it was asked anything",
+            )
         } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
             Failure::disconnected("the server closed the connection", phase)
         } else if let Some(io) = find::<io::Error>(error) {
@@ -262,6 +277,18 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
         next = below(cause);
     }
     None
+}
+
+/// Whether an error or one beneath it says this: hyper keeps some of its kinds to itself.
+fn mentions(error: &(dyn Error + 'static), words: &str) -> bool {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if cause.to_string().contains(words) {
+            return true;
+        }
+        next = below(cause);
+    }
+    false
 }
 
 /// What an `io::Error` wraps, if it is of this type.

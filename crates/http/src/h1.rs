@@ -116,7 +116,7 @@ impl H1 {
     /// Whether an idle connection can still be used: polled once, it has not been closed by the server and
     /// has received nothing unasked.
     pub(crate) fn is_alive(&mut self) -> bool {
-        self.wire.allow_one_read();
+        self.wire.allow_idle_read();
         let connection = &mut self.connection;
         let waker = &self.waker;
         let open = self
@@ -248,7 +248,10 @@ impl<R: Future<Output = Response>> Running<'_, '_, R> {
                 }
                 Poll::Ready(Err(error)) => {
                     self.response = None;
-                    return Poll::Ready(Err(self.failure(&error.into_error())));
+                    let unsent = error.message().is_some();
+                    let mut failure = self.failure(&error.into_error());
+                    failure.unsent = unsent;
+                    return Poll::Ready(Err(failure));
                 }
             }
         }

@@ -55,7 +55,14 @@ Exit codes: 0 ok, 1 a threshold failed, 2 usage, 3 target unreachable, 4 run not
 #[command(next_help_heading = "Endpoint")]
 pub struct EndpointArgs {
     /// Model name, or several separated by commas (dealt to sessions in turn)
-    #[arg(long = "model-names", visible_alias = "model", short = 'm', value_name = "NAME", value_delimiter = ',', required = true)]
+    #[arg(
+        long = "model-names",
+        visible_alias = "model",
+        short = 'm',
+        value_name = "NAME",
+        value_delimiter = ',',
+        required = true
+    )]
     pub model_names: Vec<String>,
     /// How several models are dealt to sessions
     #[arg(long, value_name = "STRATEGY", default_value = "round-robin", value_parser = ["round-robin", "round_robin", "random"])]
@@ -227,13 +234,25 @@ pub struct InputArgs {
     #[arg(long = "conversation-turn-stddev", visible_alias = "session-turns-stddev", value_name = "N")]
     pub conversation_turn_stddev: Option<f64>,
     /// Pause between turns in ms: mean
-    #[arg(long = "conversation-turn-delay-mean", visible_alias = "session-turn-delay-mean", value_name = "MS")]
+    #[arg(
+        long = "conversation-turn-delay-mean",
+        visible_alias = "session-turn-delay-mean",
+        value_name = "MS"
+    )]
     pub conversation_turn_delay_mean: Option<f64>,
     /// Pause between turns in ms: standard deviation
-    #[arg(long = "conversation-turn-delay-stddev", visible_alias = "session-turn-delay-stddev", value_name = "MS")]
+    #[arg(
+        long = "conversation-turn-delay-stddev",
+        visible_alias = "session-turn-delay-stddev",
+        value_name = "MS"
+    )]
     pub conversation_turn_delay_stddev: Option<f64>,
     /// Factor on every pause between turns
-    #[arg(long = "conversation-turn-delay-ratio", visible_alias = "session-delay-ratio", value_name = "RATIO")]
+    #[arg(
+        long = "conversation-turn-delay-ratio",
+        visible_alias = "session-delay-ratio",
+        value_name = "RATIO"
+    )]
     pub conversation_turn_delay_ratio: Option<f64>,
     /// Longest pause between turns, in seconds
     #[arg(long, value_name = "SECONDS")]
@@ -284,7 +303,12 @@ pub struct InputArgs {
     #[arg(long = "prompt-prefix-pool-size", visible_aliases = ["prefix-prompt-pool-size", "num-prefix-prompts"], value_name = "N", requires = "prompt_prefix_length")]
     pub prompt_prefix_pool_size: Option<u32>,
     /// Tokens of each shared prefix
-    #[arg(long = "prompt-prefix-length", visible_alias = "prefix-prompt-length", value_name = "TOKENS", requires = "prompt_prefix_pool_size")]
+    #[arg(
+        long = "prompt-prefix-length",
+        visible_alias = "prefix-prompt-length",
+        value_name = "TOKENS",
+        requires = "prompt_prefix_pool_size"
+    )]
     pub prompt_prefix_length: Option<u32>,
     /// Keep repeats from meeting a warm prefix cache
     #[arg(long, value_name = "TARGET", default_value = "none")]
@@ -494,7 +518,12 @@ pub struct OutputArgs {
     #[arg(long = "profile-export-prefix", visible_alias = "profile-export-file", value_name = "PREFIX")]
     pub profile_export_prefix: Option<String>,
     /// summary: no file per request; records: one line each; raw: bodies and every message too
-    #[arg(long = "export-level", visible_alias = "profile-export-level", value_name = "LEVEL", default_value = "records")]
+    #[arg(
+        long = "export-level",
+        visible_alias = "profile-export-level",
+        value_name = "LEVEL",
+        default_value = "records"
+    )]
     pub export_level: ExportLevel,
     /// Put instants, headers, connection and chunks of every request into the records
     #[arg(long)]

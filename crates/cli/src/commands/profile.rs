@@ -2,16 +2,19 @@
 
 mod files;
 mod report;
+mod server_metrics;
 
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use tokmeter_engine::run::PhaseConfig;
+use tokmeter_engine::run::{PhaseConfig, PhaseEvent};
+use tokmeter_engine::server_metrics::ServerMetrics;
 use tokmeter_engine::sink::RunSink;
 use tokmeter_engine::{Live, RunConfig, RunControl, RunOutcome};
 use tokmeter_record::BenchmarkPhase;
+use tokmeter_record::server::PhaseMark;
 use tokmeter_record::statistics::{RunFacts, RunStatistics, RunSummary, Window};
 
 use crate::args::profile::{ExportLevel, ProfileArgs, UiType};
@@ -28,6 +31,8 @@ pub struct Finished {
     pub outcome: RunOutcome<()>,
     /// What it measured.
     pub summary: RunSummary,
+    /// What its servers told of themselves.
+    pub server_metrics: Option<server_metrics::Collected>,
 }
 
 /// Runs the command.
@@ -54,6 +59,7 @@ pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Res
     let sink = RunSink::create(statistics, outputs.as_deref())
         .with_context(|| format!("cannot write into {}", settings.names.directory().display()))?;
 
+    let collector = server_metrics::start(args, &settings)?;
     let progress = progress(args, &live);
     let outcome = tokmeter_engine::run(
         run_config(args, &settings),
@@ -61,14 +67,26 @@ pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Res
         settings.names.outputs(),
         live,
         control,
-        |phase, _| progress.phase(expected(phase)),
+        |event| {
+            tell_collector(collector.as_ref(), event);
+            if let PhaseEvent::Begin { phase, .. } = event {
+                progress.phase(expected(phase));
+            }
+        },
     )?;
     drop(progress);
 
     let (sink, outcome) = split(outcome);
-    let statistics = sink.finish().context("cannot write outputs.json to its end")?;
-    let summary = statistics.finish(&window(&outcome));
-    let finished = Finished { settings, outcome, summary };
+    let mut statistics = sink.finish().context("cannot write outputs.json to its end")?;
+    let window = window(&outcome);
+    let finish = |collector| server_metrics::finish(collector, &settings, outcome.was_cancelled);
+    let server_metrics = collector.map(finish).transpose()?;
+    if let Some(collected) = &server_metrics {
+        server_metrics::write(args, &settings, collected)?;
+        server_metrics::gpu_energy(statistics.facts_mut(), collected, &window);
+    }
+    let summary = statistics.finish(&window);
+    let finished = Finished { settings, outcome, summary, server_metrics };
     files::write_summary(args, command_line, &finished)?;
     if let Some(error) = &finished.outcome.file_error {
         return Err(Failure::usage(format!("{error}; the run was stopped"))
@@ -76,6 +94,22 @@ pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Res
             .into());
     }
     Ok(finished)
+}
+
+/// Scrapes belong to the phase they were started in.
+fn tell_collector(collector: Option<&ServerMetrics>, event: PhaseEvent) {
+    let Some(collector) = collector else { return };
+    match event {
+        PhaseEvent::Begin { index, phase, at } => collector.begin_phase(PhaseMark {
+            kind: phase.phase,
+            name: phase.name.clone(),
+            index,
+            profiling_index: (phase.phase == BenchmarkPhase::Profiling).then_some(0),
+            start_ns: at,
+            end_ns: None,
+        }),
+        PhaseEvent::End(report) => collector.end_phase(report.end),
+    }
 }
 
 fn split(outcome: RunOutcome<RunSink>) -> (RunSink, RunOutcome<()>) {
@@ -140,6 +174,16 @@ fn exit(args: &ProfileArgs, finished: &Finished) -> Result<Exit> {
     let counts = finished.summary.counts;
     if finished.outcome.was_cancelled {
         return Ok(Exit::Interrupted);
+    }
+    if let Some(collected) = &finished.server_metrics
+        && let Some(missing) = collected.outcome.missing(&args.server_metrics.server_metrics_required).first()
+    {
+        return Err(Failure {
+            exit: Exit::NotValid,
+            message: format!("--server-metrics-required: no page offered `{missing}`"),
+            fix: Some("check the name, and that the server's metrics are switched on".to_owned()),
+        }
+        .into());
     }
     let feed_error = finished.outcome.phases.iter().find_map(|phase| phase.feeder.error());
     if let Some(error) = feed_error {

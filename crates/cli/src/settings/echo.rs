@@ -10,7 +10,12 @@ use tokmeter_engine::secret;
 use crate::args::profile::ProfileArgs;
 
 /// `input_config` of the summary.
-pub fn input_config(args: &ProfileArgs, warmup: Option<&PhasePlan>, profiling: &PhasePlan, dir: &Path) -> Value {
+pub fn input_config(
+    args: &ProfileArgs,
+    warmup: Option<&PhasePlan>,
+    profiling: &PhasePlan,
+    dir: &Path,
+) -> Value {
     let mut config = json!({
         "models": {"items": args.endpoint.model_names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()},
         "endpoint": endpoint(args),
@@ -70,7 +75,8 @@ fn dataset(args: &ProfileArgs, profiling: &PhasePlan) -> Value {
             if let Some(&osl) = input.prompt_output_tokens_mean.first() {
                 prompts.insert("osl".into(), length(osl, input.prompt_output_tokens_stddev));
             }
-            let entries = input.num_dataset_entries.or(profiling.requests).or(profiling.sessions).unwrap_or(100);
+            let entries =
+                input.num_dataset_entries.or(profiling.requests).or(profiling.sessions).unwrap_or(100);
             json!({"name": "main", "type": "synthetic", "entries": entries, "prompts": prompts})
         }
     }

@@ -56,7 +56,8 @@ pub fn dataset(input: &InputArgs, endpoint: EndpointType) -> DatasetConfig {
         endpoint,
         EndpointType::CohereRankings | EndpointType::HfTeiRankings | EndpointType::NimRankings
     );
-    let (turns, image, rankings) = (TurnsConfig::default(), ImageConfig::default(), RankingsConfig::default());
+    let (turns, image, rankings) =
+        (TurnsConfig::default(), ImageConfig::default(), RankingsConfig::default());
     DatasetConfig {
         input_file: input.input_file.clone(),
         custom_dataset_type: input.custom_dataset_type,
@@ -109,7 +110,9 @@ pub fn dataset(input: &InputArgs, endpoint: EndpointType) -> DatasetConfig {
                 .rankings_passages_prompt_token_stddev
                 .unwrap_or(rankings.passage_tokens_stddev),
             query_tokens_mean: input.rankings_query_prompt_token_mean.unwrap_or(rankings.query_tokens_mean),
-            query_tokens_stddev: input.rankings_query_prompt_token_stddev.unwrap_or(rankings.query_tokens_stddev),
+            query_tokens_stddev: input
+                .rankings_query_prompt_token_stddev
+                .unwrap_or(rankings.query_tokens_stddev),
         },
         cache_bust: input.cache_bust,
     }

@@ -60,8 +60,8 @@ pub fn resolve(args: &ProfileArgs) -> Result<ProfileSettings, Failure> {
     let seed_given = args.input.random_seed.is_some();
     let seed = args.input.random_seed.map_or_else(Seed::from_entropy, Seed);
     let dataset_config = load::dataset(&args.input, args.endpoint.endpoint_type);
-    let dataset =
-        Dataset::open(&dataset_config, seed, &tokenizer).map_err(|error| Failure::usage(error.to_string()))?;
+    let dataset = Dataset::open(&dataset_config, seed, &tokenizer)
+        .map_err(|error| Failure::usage(error.to_string()))?;
     let context = LoadContext {
         streaming: request.streaming,
         timestamps: !dataset.instants().is_empty(),
@@ -95,7 +95,10 @@ pub fn resolve(args: &ProfileArgs) -> Result<ProfileSettings, Failure> {
         statistics: statistics::Options {
             slos: pairs::goodput(&args.output.goodput)?,
             slice_ns: args.output.slice_duration.map(|seconds| (seconds * 1e9) as u64),
-            fixed_schedule: matches!(load.profiling.shape, tokmeter_engine::schedule::LoadShape::FixedSchedule(_)),
+            fixed_schedule: matches!(
+                load.profiling.shape,
+                tokmeter_engine::schedule::LoadShape::FixedSchedule(_)
+            ),
             ..statistics::Options::default()
         },
         input_config,
@@ -116,7 +119,9 @@ fn check(args: &ProfileArgs) -> Result<(), Failure> {
     if let Some(slice) = args.output.slice_duration
         && !(slice.is_finite() && slice > 0.0)
     {
-        return Err(Failure::usage(format!("--slice-duration: {slice} is no length of time")).fix("give seconds > 0"));
+        return Err(
+            Failure::usage(format!("--slice-duration: {slice} is no length of time")).fix("give seconds > 0")
+        );
     }
     if !(1..=10).contains(&args.runs.num_profile_runs) {
         return Err(Failure::usage("--num-profile-runs: give 1 to 10"));

@@ -12,6 +12,10 @@ use crate::choice::choice;
 
 /// `--isl` when not given, in tokens.
 pub const DEFAULT_INPUT_TOKENS: f64 = 550.0;
+/// Tokens of one text at most: more than any model reads, little enough to be made.
+pub const MAX_TEXT_TOKENS: u32 = 1 << 24;
+/// Texts, images or passages of one turn, and turns of a session, at most.
+const MAX_ITEMS: f64 = 100_000.0;
 /// `--num-dataset-entries` when neither it nor a request count is given.
 pub const DEFAULT_ENTRIES: u64 = 100;
 
@@ -374,32 +378,59 @@ impl DatasetConfig {
     }
 
     fn check_numbers(&self) -> Result<(), DatasetError> {
-        let at_least = |flag: &'static str, value: f64, least: f64| {
-            if value >= least && value <= f64::from(u32::MAX) {
+        let within = |flag: &'static str, value: f64, least: f64, most: f64| {
+            if value >= least && value <= most {
                 Ok(())
             } else {
-                let reason = format!("is {value}, but must be between {least} and {}", u32::MAX);
+                let reason = format!("is {value}, but must be between {least} and {most}");
                 Err(DatasetError::Config { flag, reason })
             }
         };
-        at_least("--isl", self.prompt.isl.unwrap_or(1.0), 1.0)?;
-        at_least("--isl-stddev", self.prompt.isl_stddev.unwrap_or(0.0), 0.0)?;
-        at_least("--osl", self.prompt.osl.unwrap_or(1.0), 1.0)?;
-        at_least("--osl-stddev", self.prompt.osl_stddev.unwrap_or(0.0), 0.0)?;
-        at_least("--isl-block-size", self.prompt.isl_block_size.map_or(1.0, f64::from), 1.0)?;
-        at_least("--batch-size", f64::from(self.prompt.batch_size), 1.0)?;
-        at_least("--session-turns-mean", self.turns.mean, 1.0)?;
-        at_least("--session-turns-stddev", self.turns.stddev, 0.0)?;
-        at_least("--session-turn-delay-mean", self.turns.delay_mean, 0.0)?;
-        at_least("--session-turn-delay-stddev", self.turns.delay_stddev, 0.0)?;
-        at_least("--session-delay-ratio", self.turns.delay_ratio, 0.0)?;
-        at_least("--inter-turn-delay-cap-seconds", self.turns.delay_cap.unwrap_or(0.0), 0.0)?;
-        at_least("--num-dataset-entries", self.num_dataset_entries.map_or(1.0, |n| n as f64), 1.0)?;
-        at_least("--rankings-passages-mean", self.rankings.passages_mean, 1.0)?;
-        at_least("--rankings-passages-prompt-token-mean", self.rankings.passage_tokens_mean, 1.0)?;
-        at_least("--rankings-query-prompt-token-mean", self.rankings.query_tokens_mean, 1.0)?;
-        at_least("--image-width-mean", self.image.width_mean, 0.0)?;
-        at_least("--image-height-mean", self.image.height_mean, 0.0)
+        let (prompt, turns, rankings, prefix) = (&self.prompt, &self.turns, &self.rankings, &self.prefix);
+        let length = |tokens: Option<u32>| tokens.map_or(1.0, f64::from);
+        for (flag, tokens) in [
+            ("--isl", prompt.isl.unwrap_or(1.0)),
+            ("--osl", prompt.osl.unwrap_or(1.0)),
+            ("--isl-block-size", length(prompt.isl_block_size)),
+            ("--prefix-prompt-length", f64::from(prefix.prefix_prompt_length.max(1))),
+            ("--shared-system-prompt-length", length(prefix.shared_system_prompt_length)),
+            ("--user-context-prompt-length", length(prefix.user_context_prompt_length)),
+            ("--rankings-passages-prompt-token-mean", rankings.passage_tokens_mean),
+            ("--rankings-query-prompt-token-mean", rankings.query_tokens_mean),
+        ] {
+            within(flag, tokens, 1.0, f64::from(MAX_TEXT_TOKENS))?;
+        }
+        for (flag, count) in [
+            ("--batch-size", f64::from(prompt.batch_size)),
+            ("--session-turns-mean", turns.mean),
+            ("--rankings-passages-mean", rankings.passages_mean),
+            ("--num-prefix-prompts", f64::from(prefix.num_prefix_prompts.max(1))),
+            ("--image-batch-size", f64::from(self.image.batch_size)),
+        ] {
+            within(flag, count, 1.0, MAX_ITEMS)?;
+        }
+        for (flag, value) in [
+            ("--isl-stddev", prompt.isl_stddev.unwrap_or(0.0)),
+            ("--osl-stddev", prompt.osl_stddev.unwrap_or(0.0)),
+            ("--session-turns-stddev", turns.stddev),
+            ("--session-turn-delay-mean", turns.delay_mean),
+            ("--session-turn-delay-stddev", turns.delay_stddev),
+            ("--session-delay-ratio", turns.delay_ratio),
+            ("--inter-turn-delay-cap-seconds", turns.delay_cap.unwrap_or(0.0)),
+            ("--rankings-passages-stddev", rankings.passages_stddev),
+            ("--rankings-passages-prompt-token-stddev", rankings.passage_tokens_stddev),
+            ("--rankings-query-prompt-token-stddev", rankings.query_tokens_stddev),
+            ("--image-width-mean", self.image.width_mean),
+            ("--image-width-stddev", self.image.width_stddev),
+            ("--image-height-mean", self.image.height_mean),
+            ("--image-height-stddev", self.image.height_stddev),
+        ] {
+            within(flag, value, 0.0, 1e9)?;
+        }
+        match self.num_dataset_entries {
+            Some(0) => within("--num-dataset-entries", 0.0, 1.0, 1e12),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -439,6 +470,10 @@ mod tests {
         assert!(message.contains("needs `--prefix-prompt-length`"), "{message}");
         let message = refused(|c| c.prompt.isl = Some(0.0));
         assert!(message.contains("`--isl` is 0"), "{message}");
+        let message = refused(|c| c.prompt.isl = Some(1e9));
+        assert!(message.contains("between 1 and 16777216"), "{message}");
+        let message = refused(|c| c.num_dataset_entries = Some(0));
+        assert!(message.contains("--num-dataset-entries"), "{message}");
         let message = refused(|c| c.turns.delay_mean = f64::NAN);
         assert!(message.contains("--session-turn-delay-mean"), "{message}");
     }

@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::Deserialize;
 
-use super::config::{DEFAULT_INPUT_TOKENS, PromptConfig, RangeStyle};
+use super::config::{DEFAULT_INPUT_TOKENS, MAX_TEXT_TOKENS, PromptConfig, RangeStyle};
 use super::error::DatasetError;
 use crate::seed::{below, unit};
 
@@ -18,7 +18,7 @@ pub(super) struct Normal {
 impl Normal {
     /// Draws again what falls below 1, so that the tail is not heaped on 1; after 16 draws it is.
     pub(super) fn draw(self, rng: &mut ChaCha8Rng) -> u32 {
-        self.draw_from(rng, 1.0) as u32
+        (self.draw_from(rng, 1.0) as u32).min(MAX_TEXT_TOKENS)
     }
 
     /// A number of at least `least`, not rounded down to it but drawn again.
@@ -180,9 +180,13 @@ fn parse_pairs(text: &str) -> Result<Vec<(f64, Normal, Option<Normal>)>, String>
     let mut table = Vec::with_capacity(pairs.len());
     for pair in &pairs {
         let numbers = [pair.isl, pair.osl, pair.isl_stddev, pair.osl_stddev, pair.prob];
-        if numbers.iter().any(|n| !n.is_finite() || *n < 0.0) || pair.isl < 1.0 || pair.osl < 1.0 {
+        if numbers.iter().any(|n| !n.is_finite() || *n < 0.0)
+            || pair.isl < 1.0
+            || pair.osl < 1.0
+            || pair.isl > f64::from(MAX_TEXT_TOKENS)
+        {
             return Err(format!(
-                "`{text}`: lengths must be 1 or more, deviations and percentages not negative"
+                "`{text}`: lengths must be between 1 and {MAX_TEXT_TOKENS}, deviations and percentages not negative"
             ));
         }
         cumulated += pair.prob / 100.0;
@@ -267,7 +271,7 @@ mod tests {
         for (text, part) in [
             ("256,128", "must look like"),
             ("256,128:40", "sum to 100, not 40"),
-            ("0,128:100", "1 or more"),
+            ("0,128:100", "between 1 and"),
             ("[(256,128:x)]", "must look like"),
             ("{\"pairs\":[{\"isl\":1}]}", "no list of pairs"),
             ("", "sum to 100, not 0"),

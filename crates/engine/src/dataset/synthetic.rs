@@ -81,14 +81,14 @@ impl Synthetic {
 
     fn texts(&self, session: u64, number: u32, lengths: &mut ChaCha8Rng) -> (Prompt, u32, Option<u32>) {
         let (tokens, output) = self.lengths.draw(lengths);
-        let mut total = 0;
+        let mut total = 0u32;
         let texts = (0..self.batch_size)
             .map(|index| {
                 let (mut text, mut count) = self.text(session, number, index, tokens);
                 if number == 0 && index == 0 {
                     count += self.prefixes.put_before(session, &mut text);
                 }
-                total += count;
+                total = u32::saturating_add(total, count);
                 Arc::from(text)
             })
             .collect();
@@ -110,7 +110,7 @@ impl Synthetic {
             .map(|index| {
                 let tokens = normal(config.passage_tokens_mean, config.passage_tokens_stddev).draw(&mut rng);
                 let (text, count) = self.text(session, number, index + 1, tokens);
-                total += count;
+                total = u32::saturating_add(total, count);
                 Arc::from(text)
             })
             .collect();

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+use super::config::MAX_TEXT_TOKENS;
 use super::file::LoadContext;
 use super::lengths::{Normal, output_of};
 use super::prompt::PromptWriter;
@@ -135,6 +136,9 @@ impl Trace {
 /// The last block may be partly filled, or not hashed at all; but an id for which no token is left means
 /// that the block size is another one.
 fn check_blocks(tokens: u32, blocks: usize, block_tokens: u32) -> Result<(), String> {
+    if tokens > MAX_TEXT_TOKENS {
+        return Err(format!("has {tokens} input tokens, more than the {MAX_TEXT_TOKENS} that can be made"));
+    }
     let needed = tokens.div_ceil(block_tokens) as usize;
     if blocks > needed {
         return Err(format!(

@@ -53,7 +53,11 @@ pub(super) fn run<F: Fetch>(
         Ok((runtime, fetch)) => {
             let endpoints = endpoints(&config, &recording, &Rc::new(fetch));
             runtime.block_on(collect(&endpoints, &config, &recording, inbox, ready));
-            endpoints.iter().map(Endpoint::report).collect()
+            let pages = endpoints.iter().map(Endpoint::report).collect();
+            // Connections go before the runtime, which does not wait for a lookup that hangs.
+            drop(endpoints);
+            runtime.shutdown_background();
+            pages
         }
     };
     let mut recording = recording.take();

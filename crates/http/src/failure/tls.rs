@@ -63,7 +63,9 @@ fn certificate_words(error: &CertificateError) -> String {
         }
         C::Revoked => "has been revoked".into(),
         C::BadEncoding => "cannot be read (bad encoding)".into(),
-        C::BadSignature => "has a wrong signature".into(),
+        C::BadSignature => {
+            "has a signature that does not fit; was its CA renewed under the same name?".into()
+        }
         C::InvalidPurpose | C::InvalidPurposeContext { .. } => "is not for servers".into(),
         C::Other(other) => match other.0.downcast_ref::<UntrustedChain>() {
             Some(chain) => chain.to_string(),

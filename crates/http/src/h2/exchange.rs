@@ -20,6 +20,10 @@ use crate::exchange::{NO_KERNEL_STAMP, Origin, ResponseHead};
 use crate::failure::Failure;
 use crate::h1::{H1Request, Terms, body_too_large};
 
+/// A body up to this size goes out with its headers, in one frame; h2 holds it until the window allows it. For
+/// larger ones we wait for the window ourselves, to know when the last piece went.
+const ONE_FRAME: usize = 16 * 1024;
+
 /// Room for the body at its first byte.
 const FIRST_BODY_ROOM: usize = 4096;
 
@@ -52,11 +56,18 @@ impl Slot {
             .send_request(message, body.is_empty())
             .map_err(|error| self.failure(&error, Phase::Sending))?;
         draft.trace.request_send_start_ns = Some(start);
-        let no_body = body.is_empty();
+        let (mut stream, mut rest) = (stream, body);
+        let length = rest.len();
+        if (1..=ONE_FRAME).contains(&length) {
+            stream
+                .send_data(std::mem::take(&mut rest), true)
+                .map_err(|error| self.failure(&error, Phase::Sending))?;
+        }
+        let handed_over = rest.is_empty();
         draft.stream = Some(StreamStamps {
             headers: Rc::clone(&watch),
-            end: no_body.then_some(watch),
-            body_bytes: 0,
+            end: handed_over.then_some(watch),
+            body_bytes: if handed_over { length as u64 } else { 0 },
             keep_request: terms.keep_request,
             max_lag: None,
         });
@@ -64,7 +75,7 @@ impl Slot {
             shared,
             draft,
             terms,
-            sending: (!no_body).then_some(Sending { stream, rest: body }),
+            sending: (!handed_over).then_some(Sending { stream, rest }),
             response: Some(response),
             incoming: None,
         };

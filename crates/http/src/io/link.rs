@@ -83,9 +83,30 @@ impl Read for Link {
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Link::Plain(socket) => kernel::fill(&mut buf, |into| socket.0.poll_receive(cx, into)),
-            Link::Tls(stream) => Pin::new(&mut TokioIo::new(stream)).poll_read(cx, buf),
+            Link::Plain(socket) => kernel::fill(&mut buf, |into| {
+                let received = ready!(socket.0.poll_receive(cx, into))?;
+                if received.len() > 0 {
+                    socket.0.note_content();
+                }
+                Poll::Ready(Ok(received))
+            }),
+            Link::Tls(stream) => Pin::new(&mut TokioIo::new(Decrypted(stream))).poll_read(cx, buf),
         }
+    }
+}
+
+/// What TLS gives: its own messages (session tickets) are reads of the socket, but bytes of no answer.
+struct Decrypted<'a>(&'a mut TlsStream<Socket>);
+
+impl AsyncRead for Decrypted<'_> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let stream = self.get_mut();
+        let before = buf.filled().len();
+        let outcome = Pin::new(&mut *stream.0).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            stream.0.get_ref().0.0.note_content();
+        }
+        outcome
     }
 }
 

@@ -33,6 +33,8 @@ enum Gate {
     Open,
     /// One.
     One,
+    /// One, of a connection nobody uses: how late it comes says nothing.
+    Idle,
     /// None left.
     Spent,
     /// It asked for more than it was given.
@@ -125,6 +127,11 @@ impl Wire {
         self.gate.set(Gate::One);
     }
 
+    /// The same for an idle connection, whose bytes nobody was waiting for.
+    pub(crate) fn allow_idle_read(&self) {
+        self.gate.set(Gate::Idle);
+    }
+
     /// Whether HTTP wanted to read on after the one read it was given.
     pub(crate) fn wants_another_read(&self) -> bool {
         self.gate.get() == Gate::Wanted
@@ -160,8 +167,11 @@ impl Wire {
                 },
             };
             if received.len() > 0 {
-                self.stamp_read(received);
-                if self.gate.get() == Gate::One {
+                match self.gate.get() {
+                    Gate::Idle => {}
+                    _ => self.stamp_read(received),
+                }
+                if self.gate.get() != Gate::Open {
                     self.gate.set(Gate::Spent);
                 }
             }
@@ -193,8 +203,12 @@ impl Wire {
         // A user stamp may be later than the kernel stamp of the next read; instants never go back.
         let at = at.max(self.last_read.get());
         self.last_read.set(at);
+    }
+
+    /// The latest read brought bytes for HTTP.
+    pub(super) fn note_content(&self) {
         if self.first_read.get() == NOT_YET {
-            self.first_read.set(at);
+            self.first_read.set(self.last_read.get());
         }
     }
 
@@ -294,7 +308,7 @@ impl Wire {
         self.last_lag.get()
     }
 
-    /// The first read since this request began.
+    /// The first read with bytes for HTTP since this request began.
     pub(crate) fn first_read(&self) -> Option<MonoNs> {
         seen(self.first_read.get())
     }

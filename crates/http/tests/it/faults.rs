@@ -340,9 +340,22 @@ fn error_statuses_are_answers_not_failures() {
 }
 
 #[test]
+fn a_server_that_speaks_first() {
+    let server = Raw::start(|mut stream, _| {
+        write(&mut stream, "220 mail.test ESMTP\r\n");
+        close_gently(stream);
+    });
+    let exchange = exchange(&server.origin());
+    let error = exchange.error.expect("no HTTP");
+    assert_eq!((error.class, error.side), (ErrorClass::Protocol, Side::Server), "{error:?}");
+}
+
+#[test]
 fn an_answer_before_the_request_was_read_is_taken() {
     // 413 while 64 MB are still to come, then the server closes.
     let server = Raw::start(|mut stream, _| {
+        let mut first = [0; 100];
+        std::io::Read::read_exact(&mut stream, &mut first).expect("the request begins");
         write(
             &mut stream,
             "HTTP/1.1 413 Payload Too Large\r\nconnection: close\r\ncontent-length: 3\r\n\r\nbig",

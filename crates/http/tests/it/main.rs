@@ -4,3 +4,5 @@ mod faults;
 mod instants;
 mod raw;
 mod reuse;
+mod tls;
+mod two;

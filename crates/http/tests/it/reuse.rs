@@ -155,6 +155,36 @@ fn a_reused_connection_that_dies_after_the_first_byte_is_not_retried() {
 }
 
 #[test]
+fn a_farewell_on_an_idle_connection_is_not_an_answer() {
+    // As proxies do: 408 and close when a kept-alive connection was silent for long.
+    let server = Raw::start(|mut stream, number| {
+        while read_request(&mut stream).is_some() {
+            write(&mut stream, HELLO);
+            if number == 0 {
+                sleep(Duration::from_millis(20));
+                write(
+                    &mut stream,
+                    "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+                );
+                return close_gently(stream);
+            }
+        }
+    });
+    block_on(async {
+        let client = client(ClientConfig::default());
+        for _ in 0..3 {
+            let exchange = client.send(post(&server.origin())).await;
+            assert_eq!(exchange.error, None);
+            assert_eq!(exchange.head.expect("a head").status, 200);
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+        // Reading the farewell late is no lag: it is not counted.
+        assert_eq!(client.stats().receive_lag.reads, 3);
+    });
+    assert_eq!(server.accepted(), 2);
+}
+
+#[test]
 fn strategy_never_makes_a_connection_for_each_request_and_says_so() {
     let (heads, seen) = mpsc::channel();
     let heads = std::sync::Mutex::new(heads);

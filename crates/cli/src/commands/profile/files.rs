@@ -12,8 +12,9 @@ use tokmeter_record::format::ready::ResultsReady;
 use tokmeter_record::format::summary_csv;
 use tokmeter_record::format::summary_json::{RunInfo, SummaryDocument};
 use tokmeter_record::format::timeslices::TimeslicesDocument;
+use tokmeter_record::statistics::Window;
 
-use super::{Finished, report, window};
+use super::{Finished, report, server_metrics, window};
 use crate::args::profile::ProfileArgs;
 use crate::exit::Failure;
 use crate::settings::profile::ProfileSettings;
@@ -59,7 +60,7 @@ pub fn write_summary(args: &ProfileArgs, command_line: &str, finished: &Finished
 }
 
 fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
-    let Finished { settings, outcome, summary } = finished;
+    let Finished { settings, outcome, summary, server_metrics: collected } = finished;
     let mut document = SummaryDocument::of(summary, &window(outcome));
     document.benchmark_id = Some(settings.benchmark_id.clone());
     document.input_config = Some(settings.input_config.clone());
@@ -79,12 +80,21 @@ fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
     document.is_complete = Some(incomplete.is_none());
     document.incomplete_reason = incomplete;
     document.tokmeter.extend(own_facts(finished));
+    if let Some(collected) = collected {
+        document.tokmeter.insert("server_metrics".to_owned(), server_metrics::facts(collected));
+        let Window { start, end, .. } = window(outcome);
+        if let (false, Some(start), Some(end)) = (collected.outcome.telemetry.is_empty(), start, end) {
+            // The block as written and as read back are two types of one shape.
+            let block = serde_json::to_value(collected.outcome.telemetry.block(start, end));
+            document.telemetry_data = block.and_then(serde_json::from_value).ok();
+        }
+    }
     document
 }
 
 /// What only tokmeter says, under its own key.
 fn own_facts(finished: &Finished) -> Map<String, Value> {
-    let Finished { settings, outcome, summary } = finished;
+    let Finished { settings, outcome, summary, server_metrics: _ } = finished;
     let profiling = outcome.phases.iter().find(|phase| phase.phase == BenchmarkPhase::Profiling);
     let facts = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -108,14 +118,19 @@ fn own_facts(finished: &Finished) -> Map<String, Value> {
             "feeder_starved": profiling.map(|phase| phase.feeder.starved()),
         },
     });
+    let warmup = outcome.phases.iter().find(|phase| phase.phase == BenchmarkPhase::Warmup);
+    let warmup = warmup.map(|phase| json!({"start_ns": phase.start, "end_ns": phase.end}));
     match facts {
-        Value::Object(facts) => facts,
+        Value::Object(mut facts) => {
+            facts.extend(warmup.map(|window| ("warmup_window".to_owned(), window)));
+            facts
+        }
         _ => Map::new(),
     }
 }
 
 /// Writes a file under a temporary name and renames it: a reader never sees half of one.
-fn replace(path: &Path, write: impl FnOnce(BufWriter<File>) -> io::Result<()>) -> Result<()> {
+pub fn replace(path: &Path, write: impl FnOnce(BufWriter<File>) -> io::Result<()>) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let partial = directory.join(format!(".{name}.partial"));

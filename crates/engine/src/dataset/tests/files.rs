@@ -190,9 +190,8 @@ fn inputs_json_is_sent_again_as_it_is() {
     assert!(Input::new("i.json", duplicate).refused().contains("data[1]: `session_id`"));
     let message = Input::new("i.json", text.replace(r#"{"b": 2}"#, "7")).refused();
     assert!(message.contains("data[1]: payloads[1] is not a JSON object"), "{message}");
-    let mut config = Input::new("i.json", text);
-    config.path = config.dir.path().join("i.json");
-    let busted = DatasetConfig { cache_bust: CacheBust::SystemPrefix, ..config.config() };
+    let input = Input::new("i.json", text);
+    let busted = DatasetConfig { cache_bust: CacheBust::SystemPrefix, ..input.config() };
     assert!(refused(&busted).contains("--cache-bust"));
 }
 
@@ -215,4 +214,68 @@ fn synthetic_flags_are_refused_with_a_file() {
     let mut config = Input::new("a.jsonl", SINGLE).config();
     config.turns.mean = 3.0;
     assert!(refused(&config).contains("--session-turns-mean"));
+}
+
+/// One good file of each format.
+const SAMPLES: [(DatasetFormat, &str); 9] = [
+    (DatasetFormat::SingleTurn, SINGLE),
+    (
+        DatasetFormat::MultiTurn,
+        r#"{"session_id": "a", "turns": [{"text": "Hi"}, {"text": "More", "delay": 1}]}"#,
+    ),
+    (DatasetFormat::RandomPool, "{\"text\": \"a\"}\n{\"texts\": [\"b\", \"c\"]}\n"),
+    (
+        DatasetFormat::Sharegpt,
+        r#"[{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}]"#,
+    ),
+    (
+        DatasetFormat::MooncakeTrace,
+        r#"{"timestamp": 5, "input_length": 700, "output_length": 3, "hash_ids": [1, 2]}"#,
+    ),
+    (
+        DatasetFormat::BailianTrace,
+        r#"{"chat_id": 1, "timestamp": 0.5, "input_length": 17, "output_length": 3, "hash_ids": [1, 2]}"#,
+    ),
+    (DatasetFormat::BurstGptTrace, "Timestamp,Request tokens,Response tokens\n5,472,18\n"),
+    (DatasetFormat::AzureTrace, "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.68,374,44\n"),
+    (DatasetFormat::InputsJson, r#"{"data": [{"session_id": "s", "payloads": [{"a": 1}]}]}"#),
+];
+
+#[test]
+fn every_sample_is_good() {
+    for (format, text) in SAMPLES {
+        let input = Input::new("x", text);
+        let config = DatasetConfig { custom_dataset_type: Some(format), ..input.config() };
+        assert_eq!(open(&config).format(), Some(format));
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(300))]
+
+    /// Whatever a file holds, the answer is a dataset or a message, never a panic.
+    #[test]
+    fn damaged_files_are_refused_or_read(
+        sample in 0..SAMPLES.len(),
+        changes in proptest::collection::vec((proptest::prelude::any::<u16>(), 0u8..128), 1..6),
+        inferred: bool,
+    ) {
+        let (format, text) = SAMPLES[sample];
+        let mut bytes = text.as_bytes().to_vec();
+        for (place, byte) in changes {
+            let place = usize::from(place) % bytes.len();
+            bytes[place] = byte;
+        }
+        let input = Input::new("x", bytes);
+        let mut config = input.config();
+        config.custom_dataset_type = (!inferred).then_some(format);
+        match Dataset::open(&config, Seed(1), &Tokenizer::Builtin) {
+            Ok(dataset) => {
+                for number in 0..3 {
+                    proptest::prop_assert!(!dataset.session(number).turns.is_empty());
+                }
+            }
+            Err(error) => proptest::prop_assert!(!error.to_string().is_empty()),
+        }
+    }
 }

@@ -214,3 +214,17 @@ fn a_random_corpus_is_exact_too() {
     let session = open(&config).session(0);
     assert_eq!(Tokenizer::Builtin.count(texts(&session.turns[0])[0]), 300);
 }
+
+#[test]
+fn bytes_of_a_seed_are_pinned() {
+    let mut config = DatasetConfig::default();
+    (config.prompt.isl, config.prompt.isl_stddev) = (Some(12.0), Some(4.0));
+    let dataset = Dataset::open(&config, Seed(42), &Tokenizer::Builtin).expect("dataset");
+    let prompts: Vec<_> =
+        (0..2).map(|number| texts(&dataset.session(number).turns[0])[0].to_owned()).collect();
+    let expected = [
+        "This boring corner collapsed outside the voice, when another greedy lesson departed.",
+        "Overall, we planted any copper.",
+    ];
+    assert_eq!(prompts, expected);
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::error::DatasetError;
 use super::super::file::{LoadContext, open};
 use super::super::messages::{duration_ms, millis};
-use super::{Asked, Record, Trace};
+use super::{Asked, Record, Trace, check_blocks};
 
 /// Columns of a format: instant, input tokens, output tokens.
 pub(in super::super) const BURST_GPT: [&str; 3] = ["Timestamp", "Request tokens", "Response tokens"];
@@ -116,6 +116,7 @@ fn record(
     if input == 0 || output == 0 {
         return Ok(None);
     }
+    check_blocks(input, 0, 1)?;
     Ok(Some(Record {
         asked: Asked::Length { tokens: input, blocks: Box::default() },
         output_tokens: Some(output),
