@@ -70,9 +70,9 @@ fn dataset(args: &ProfileArgs, profiling: &PhasePlan) -> Value {
         }
         None => {
             let mut prompts = Map::new();
-            let isl = input.prompt_input_tokens_mean.first().copied().unwrap_or(550.0);
+            let isl = input.prompt_input_tokens_mean.unwrap_or(550.0);
             prompts.insert("isl".into(), length(isl, input.prompt_input_tokens_stddev));
-            if let Some(&osl) = input.prompt_output_tokens_mean.first() {
+            if let Some(osl) = input.prompt_output_tokens_mean {
                 prompts.insert("osl".into(), length(osl, input.prompt_output_tokens_stddev));
             }
             let entries =

@@ -54,3 +54,15 @@ fn a_configuration_file_gives_the_same_run_as_flags() {
     let inputs = |directory: &std::path::Path| std::fs::read(directory.join("inputs.json")).unwrap();
     assert_eq!(inputs(from_file.path()), inputs(from_flags.path()), "same seed, same bytes");
 }
+
+#[test]
+fn more_connections_than_this_process_may_open_are_refused_before_the_run() {
+    let output = std::process::Command::new("bash")
+        .args(["-c", r#"ulimit -n 256 && exec "$0" profile -m m --url 127.0.0.1:9 --concurrency 5000 --ui none"#])
+        .arg(env!("CARGO_BIN_EXE_tokmeter"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", run::shown(&output));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("--concurrency") && message.contains("ulimit"), "{message}");
+}
