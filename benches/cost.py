@@ -62,9 +62,10 @@ def table(title, rows):
         print(f"{name:<34}{each:>16.1f}{each / base:>8.2f}{peak:>10.1f}{wall:>8.2f}")
 
 
-def short_streams(rounds, directory):
+def short_streams(rounds, directory, flush):
+    """`per-event`: the server writes each token by itself. `coalesce`: a whole answer in one write, one read."""
     requests, tokens, concurrency = 20_000, 16, 128
-    with Simulator("--ttft-ms", "0", "--itl-ms", "0", "--flush", "coalesce") as sim:
+    with Simulator("--ttft-ms", "0", "--itl-ms", "0", "--flush", flush) as sim:
         address = sim.url.removeprefix("http://")
         rows = [("limit client", [RELEASE / "examples/limit", address, concurrency, requests, tokens]),
                 ("tokmeter, all defaults", profile(sim.url, directory, concurrency, requests, tokens)),
@@ -78,7 +79,7 @@ def short_streams(rounds, directory):
         for _ in range(rounds):
             for name, command in rows:
                 results[name].append(measure(command))
-    table(f"{tokens}-token streams, no delay, concurrency {concurrency}, {requests} requests, median of {rounds}",
+    table(f"{tokens}-token streams, no delay, {flush} writes, concurrency {concurrency}, {requests} requests, median of {rounds}",
           [(name, requests, results[name]) for name, _ in rows])
 
 
@@ -107,7 +108,8 @@ def main():
     build()
     with tempfile.TemporaryDirectory() as directory:
         start_up(given.rounds, directory)
-        short_streams(given.rounds, directory)
+        for flush in ("per-event", "coalesce"):
+            short_streams(given.rounds, directory, flush)
         if given.long:
             many_requests(directory)
 
