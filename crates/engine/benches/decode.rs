@@ -45,7 +45,8 @@ fn main() {
         model: None,
         extra: None,
     };
-    let session = Session { id: "s".into(), system: None, context: None, turns: vec![turn] };
+    let session =
+        Session { id: "s".into(), system: None, context: None, turns: vec![turn], self_contained: false };
     let (endpoint, extra) = (Endpoint::new(EndpointType::Chat), serde_json::Map::new());
     let input = BodyInput {
         model: "model",
