@@ -1,7 +1,7 @@
 //! Any bytes as an event stream: both readers agree, and no split changes what is read.
 //!
 //! The pieces are drawn from the bytes themselves, so that the conformance vectors serve as seeds unchanged:
-//! `cargo +nightly fuzz run sse fuzz/corpus/sse conformance/vectors`
+//! `mkdir -p fuzz/corpus/sse && cargo +nightly fuzz run sse fuzz/corpus/sse conformance/vectors`
 
 #![no_main]
 
