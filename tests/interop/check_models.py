@@ -120,9 +120,8 @@ def main():
         tally.faults(f"models: {path.name}", faults, f"{len(loaded)} x {model.__name__}")
         if default == "profile_export.jsonl":
             check_traces(tally, path, trace_model)
-            if not options.prefix and loaded:
-                profiled = [r for r in loaded if r.metadata.benchmark_phase == "profiling"]
-                check_plot_loader(tally, options.directory, len(profiled))
+            if not options.prefix and loaded:  # it knows the default names only
+                check_plot_loader(tally, options.directory, len(loaded))
     print(f"# models: {time.monotonic() - begin:.1f} s", file=sys.stderr)
     tally.close()
 

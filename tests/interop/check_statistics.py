@@ -77,14 +77,16 @@ def check_block(tally, name, blocks, records, window, float_epoch, *, rtt=None, 
     start, end, rounding = window
     instants = Tolerance(absolute=6e-4) if float_epoch else Tolerance()
     seconds = (end - start) / 1e9
-    rates = Tolerance(relative=1e-6 + 2 * rounding / max(end - start, 1))
+    share = 2 * rounding / max(end - start, 1)  # of the window that the rounding of its ends can hide
+    rates = Tolerance(relative=1e-6 + share)
     comparison = Comparison(blocks, name and f"{name} ")
 
     for tag, expected in recompute.record_distributions(records).items():
         comparison.block(tag, expected, Tolerance())
     if not in_slice:
         for tag, expected in recompute.queue_aware(records).items():
-            comparison.block(tag, expected, instants)
+            if tag in blocks or tag not in recompute.OWN:
+                comparison.block(tag, expected, instants)
     if rtt is not None:
         for tag, expected in recompute.network_adjusted([r for r in records if "error" not in r], rtt).items():
             comparison.block(tag, expected, Tolerance())
@@ -114,7 +116,10 @@ def check_block(tally, name, blocks, records, window, float_epoch, *, rtt=None, 
             skip = ("max", "min", "p99") if tag in GAP_CURVES else ()
             swept.block(tag, expected, Tolerance(relative=2e-3), skip=skip)
         else:
-            swept.block(tag, expected, Tolerance(relative=1e-6 + 2 * rounding / max(end - start, 1)))
+            swept.block(tag, expected, Tolerance(relative=1e-6 + share), skip=("std",))
+            # how far a standard deviation moves when the window does
+            spread = share * (expected["std"] ** 2 + 3 * expected["avg"] ** 2) / max(expected["std"], 1e-12)
+            swept.block(tag, {"std": expected["std"]}, Tolerance(absolute=1e-9 + spread), exact_keys=False)
     tally.faults(f"{name or 'summary'} time-weighted metrics", swept.faults, swept.summary())
 
     known = comparison.seen | derived.seen | swept.seen

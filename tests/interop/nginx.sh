@@ -50,15 +50,18 @@ profile tls1.3 "$tls13" --concurrency 1
 profile tls1.3-concurrent "$tls13" --concurrency 4
 profile h2 "$h2" --concurrency 4 --http-version 2
 
-# what must be refused, in words
-for case in "unknown authority:--concurrency 1" "wrong name:--cacert $chain/root.pem --resolve wrong.test:$tls13:127.0.0.1 --url https://wrong.test:$tls13"; do
-  name=${case%%:*} flags=${case#*:}
-  "$TOKMETER" profile --model sim-model --url "https://localhost:$tls13" --endpoint-type chat --request-count 1 --ui none \
-    --no-server-metrics --output-artifact-dir "$scratch/refused" $flags >"$scratch/refused.out" 2>&1
+# refused NAME URL FLAG...: what must not be trusted is refused, in words
+refused() {
+  local name=$1 url=$2 code
+  shift 2
+  "$TOKMETER" profile --model sim-model --url "$url" --endpoint-type chat --request-count 1 --ui none --no-server-metrics \
+    --output-artifact-dir "$scratch/refused" "$@" >"$scratch/refused.out" 2>&1
   code=$?
   if [ $code -ne 0 ] && grep -qiE 'certificate|unknown (ca|issuer)|not valid for' "$scratch/refused.out"; then
     pass "nginx: $name is refused in words: $(grep -iEm1 'certificate|issuer|not valid for' "$scratch/refused.out" | cut -c1-120)"
   else
     fail "nginx: $name: exit $code, $(tail -n 2 "$scratch/refused.out" | tr '\n' ' ')"
   fi
-done
+}
+refused "unknown authority" "https://localhost:$tls13"
+refused "wrong name" "https://wrong.test:$tls13" --cacert "$chain/root.pem" --resolve "wrong.test:$tls13:127.0.0.1"

@@ -33,7 +33,7 @@ also "$here/check_run.sh" "$scratch/streaming"
 also "$python" "$here/check_snippets.py" "$scratch/streaming"
 also "$python" "$here/check_truth.py" "$scratch/streaming.sim.jsonl" "$scratch/streaming"
 
-profile failures chat --ttft-ms 5 --itl-ms 2 --fault "status=500,rate=0.2" --fault "reset=mid-stream,rate=0.2" -- \
+profile failures chat --ttft-ms 5 --itl-ms 2 --fault status:500@0.2 --fault reset-mid-stream:3@0.2 --fault error-event:2@0.1 -- \
   --streaming --concurrency 3 --request-count 60 --isl 32 --osl 12 --export-http-trace
 also "$here/check_run.sh" "$scratch/failures"
 also "$python" "$here/check_truth.py" "$scratch/failures.sim.jsonl" "$scratch/failures"

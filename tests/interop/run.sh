@@ -5,7 +5,7 @@
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-all=(test_checkers parser profile truth crlf nginx dynamo)
+all=(test_checkers test_export_checkers profile truth crlf nginx tshark dynamo)
 [ $# -gt 0 ] && all=("$@")
 
 if [ -z "${TOKMETER:-}" ]; then
@@ -22,7 +22,7 @@ trap 'rm -f "$output"' EXIT
 passed=0 failed=0
 for name in "${all[@]}"; do
   case $name in
-    test_checkers) command=("$readers" "$here/test_checkers.py") ;;
+    test_*) command=("$readers" "$here/$name.py") ;;
     parser) command=("$readers" "$here/check_prometheus_parser.py") ;;
     *) command=("$here/$name.sh") ;;
   esac

@@ -57,11 +57,14 @@ class Run:
         return [r for r in self.records if r["metadata"]["benchmark_phase"] == name]
 
     def window(self, phase="profiling"):
-        """[start, end] of a phase in epoch ns: exact where a file says so, else from the summary's local times.
+        """[start, end] of a phase in epoch ns: exact where a file says so (tokmeter's own key first), else from the summary's local times.
 
         The summary's times carry no offset, so the offset is taken as the quarter of an hour that brings the
         phase start next to the first request; the microsecond they are rounded to is the third value.
         """
+        exact = self.summary.get("tokmeter", {}).get("window" if phase == "profiling" else f"{phase}_window")
+        if exact:
+            return exact["start_ns"], exact["end_ns"], 0
         manifest = self.directory / "phase_manifest.json"
         if manifest.exists():
             for entry in json.loads(manifest.read_text())["phases"]:

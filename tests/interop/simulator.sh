@@ -3,7 +3,7 @@
 start_simulator() {
   local port=$1 log=$2
   shift 2
-  start "$TOKMETER" sim --listen "127.0.0.1:$port" --log "$log" "$@" >"$log.out" 2>&1
+  start "$TOKMETER" sim --port "$port" --log "$log" "$@" >"$log.out" 2>&1
   wait_for 20 curl -sf "http://127.0.0.1:$port/v1/models" && return 0
   fail "simulator: not up after 20 s: $(tail -n 2 "$log.out" | tr '\n' ' ')"
   exit 1

@@ -1,5 +1,6 @@
 //! What can be typed. One file for each command.
 
+pub mod analyze;
 pub mod config;
 pub mod demo;
 pub mod profile;
@@ -20,6 +21,7 @@ pub struct Cli {
 pub enum Command {
     Profile(Box<profile::ProfileArgs>),
     Demo(Box<demo::DemoArgs>),
+    Analyze(analyze::AnalyzeArgs),
     Sim(Box<sim::SimArgs>),
     Config(config::ConfigArgs),
     Completions(CompletionsArgs),

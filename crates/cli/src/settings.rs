@@ -2,6 +2,7 @@
 //! but the files that flags name.
 
 pub mod artifact;
+pub mod echo;
 pub mod endpoint;
 pub mod load;
 pub mod pairs;

@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
 use tokmeter_http::exchange::Exchange;
 use tokmeter_record::format::records;
+use tokmeter_record::metric::Slos;
 use tokmeter_record::{ClockAnchor, Metadata, MonoNs, RequestRecord};
 use uuid::Uuid;
 
@@ -85,6 +86,7 @@ pub(crate) struct DecodeOptions {
     pub raw: bool,
     pub http_trace: bool,
     pub outputs: bool,
+    pub slos: Slos,
 }
 
 /// Everything a decode thread is made of.
@@ -186,7 +188,8 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
     };
     let trace_data =
         parts.options.http_trace.then(|| outcome::trace_data(&finished, &parts.requests, anchor));
-    let record = RequestRecord { metadata, metrics, trace_data, error };
+    let mut record = RequestRecord { metadata, metrics, trace_data, error };
+    parts.options.slos.mark(&mut record);
 
     let mut line = Vec::new();
     if parts.options.records {

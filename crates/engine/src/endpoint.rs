@@ -8,34 +8,58 @@ mod chat;
 mod completions;
 mod conversation;
 mod decode;
+mod embeddings;
 mod errors;
+mod json_path;
 mod kind;
+mod messages;
+mod rankings;
+mod raw;
 mod reading;
+mod responses;
+mod template;
 mod usage;
 mod wire;
 
 pub use body::{BodyError, BodyInput, Message};
 pub use decode::{Decoder, ExchangeView};
 pub use errors::decode_error;
+pub use json_path::{JsonPath, JsonPathError};
 pub use kind::{EndpointMetadata, EndpointType, KeyHeader, UnknownEndpointType};
+pub use template::{Template, TemplateError};
 
-use tokmeter_record::{ErrorClass, MonoNs};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use tokmeter_record::{ErrorClass, MonoNs};
 
 use crate::dataset::Prompt;
 use reading::{Reading, Shape};
 
 /// An API with its settings: makes request bodies and, through a [`Decoder`], reads answers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Endpoint {
     kind: EndpointType,
+    template: Option<Arc<Template>>,
+    text_path: Option<Arc<JsonPath>>,
 }
 
 impl Endpoint {
-    /// An endpoint that needs no settings.
+    /// An endpoint without settings.
     pub fn new(kind: EndpointType) -> Self {
-        Endpoint { kind }
+        Endpoint { kind, template: None, text_path: None }
+    }
+
+    /// Gives the body template that [`EndpointType::Template`] needs.
+    pub fn with_template(mut self, template: Template) -> Self {
+        self.template = Some(Arc::new(template));
+        self
+    }
+
+    /// Says where the text of an answer is ([`EndpointType::Raw`], [`EndpointType::Template`]).
+    pub fn with_text_path(mut self, path: JsonPath) -> Self {
+        self.text_path = Some(Arc::new(path));
+        self
     }
 
     /// Which API this is.
@@ -43,27 +67,63 @@ impl Endpoint {
         self.kind
     }
 
+    /// Whether [`Endpoint::body`] can send this prompt.
+    ///
+    /// # Errors
+    /// [`BodyError`] names the endpoint and what it cannot send.
+    pub fn accepts(&self, prompt: &Prompt) -> Result<(), BodyError> {
+        use EndpointType as E;
+        let rankings = matches!(self.kind, E::CohereRankings | E::HfTeiRankings | E::NimRankings);
+        let fits = match prompt {
+            Prompt::Body(_) => return Ok(()),
+            Prompt::Texts { images, .. } => {
+                let images_ok = images.is_empty() || self.kind.metadata().supports_images;
+                images_ok && !rankings && self.kind != E::Raw
+            }
+            Prompt::Ranking { .. } => rankings || self.kind == E::Template,
+            Prompt::TokenIds(_) => matches!(self.kind, E::Completions | E::Embeddings),
+        };
+        if fits { Ok(()) } else { Err(BodyError::unsupported(self.kind, prompt)) }
+    }
+
     /// The request body of a turn. A complete body from the data set is sent as it is, to any endpoint.
     ///
     /// # Errors
     /// [`BodyError`] when the endpoint cannot send what the turn holds.
     pub fn body(&self, input: &BodyInput<'_>) -> Result<Bytes, BodyError> {
+        use EndpointType as E;
+        self.accepts(&input.turn.prompt)?;
         if let Prompt::Body(body) = &input.turn.prompt {
             return Ok(Bytes::copy_from_slice(body.get().as_bytes()));
         }
         let body = match self.kind {
-            EndpointType::Chat => chat::body(input),
-            EndpointType::Completions => completions::body(input),
-            kind => Err(input.unsupported(kind)),
+            E::Chat => chat::body(input),
+            E::Completions => completions::body(input),
+            E::Responses => responses::body(input),
+            E::Messages => messages::body(input),
+            E::Embeddings => embeddings::body(input),
+            E::CohereRankings | E::HfTeiRankings | E::NimRankings => rankings::body(self.kind, input),
+            E::Raw => return Err(BodyError::unsupported(self.kind, &input.turn.prompt)),
+            E::Template => {
+                let missing = || BodyError::Template { reason: "no template is given".to_owned() };
+                self.template.as_ref().ok_or_else(missing)?.body(input)
+            }
         };
-        body.map(Bytes::from)
+        Ok(Bytes::from(body))
     }
 
     /// Reads one JSON message of an answer: an event, or a whole document.
-    fn read_message(&self, data: &[u8], reading: &mut Reading) -> Result<Shape, serde_json::Error> {
+    fn read_message(&self, text: &str, reading: &mut Reading) -> Result<Shape, serde_json::Error> {
         match self.kind {
-            EndpointType::Completions => completions::read(data, reading),
-            _ => chat::read(data, reading),
+            EndpointType::Chat => chat::read(text, reading),
+            EndpointType::Completions => completions::read(text, reading),
+            EndpointType::Responses => responses::read(text, reading),
+            EndpointType::Messages => messages::read(text, reading),
+            EndpointType::Embeddings => embeddings::read(text, reading),
+            EndpointType::CohereRankings | EndpointType::HfTeiRankings | EndpointType::NimRankings => {
+                rankings::read(self.kind, text, reading)
+            }
+            EndpointType::Raw | EndpointType::Template => raw::read(text, self.text_path.as_deref(), reading),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The engine never prints. It emits records and counters; writers, console and screens read them.
 
+mod choice;
 pub mod collect;
 pub mod dataset;
 mod decode;
@@ -16,6 +17,7 @@ pub mod run;
 pub mod schedule;
 pub mod secret;
 pub mod seed;
+pub mod server_metrics;
 mod shard;
 pub mod sink;
 pub mod tokenizer;

@@ -107,6 +107,12 @@ impl RequestBuilder {
         &self.config
     }
 
+    /// The headers that carry a secret: what a protected metrics page of the same server needs, too.
+    pub fn credentials(&self) -> HeaderMap {
+        let sensitive = self.base_headers.iter().filter(|(_, value)| value.is_sensitive());
+        sensitive.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     pub(crate) fn is_sticky(&self) -> bool {
         self.config.sticky
     }

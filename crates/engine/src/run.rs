@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::bounded;
 use tokmeter_http::{ClientConfig, clock};
+use tokmeter_record::metric::Slos;
 use tokmeter_record::{BenchmarkPhase, ClockAnchor, WallNs};
 
 pub use control::RunControl;
@@ -70,6 +71,8 @@ pub struct RunConfig {
     pub http_trace: bool,
     /// Keep answer texts for the sink.
     pub keep_text: bool,
+    /// What makes a request good (`--goodput`).
+    pub slos: Slos,
 }
 
 /// Why a run could not be carried out.
@@ -116,14 +119,33 @@ impl<S> RunOutcome<S> {
     }
 }
 
-/// Carries out a run. `sink_path` names the sink's file in errors. `on_phase` is told when a phase begins.
+/// What a run tells on its way.
+#[derive(Clone, Copy, Debug)]
+pub enum PhaseEvent<'a> {
+    /// A phase begins; its first request is sent about now.
+    Begin {
+        /// Position in the run.
+        index: u32,
+        /// Which.
+        phase: &'a PhaseConfig,
+        /// Now.
+        at: WallNs,
+    },
+    /// A phase ended: all its requests have returned.
+    End(&'a PhaseReport),
+}
+
+/// Carries out a run. `sink_path` names the sink's file in errors. `on_phase` is told when phases begin and end.
+///
+/// # Errors
+/// When a thread, a connection setting or a file makes the run impossible. A failed request is no error.
 pub fn run<S: RecordSink + 'static>(
     config: RunConfig,
     sink: S,
     sink_path: PathBuf,
     live: Arc<Live>,
     control: &RunControl,
-    mut on_phase: impl FnMut(&PhaseConfig, WallNs),
+    mut on_phase: impl FnMut(PhaseEvent),
 ) -> Result<RunOutcome<S>, RunError> {
     let anchor = clock::anchor();
     let health = Health::start();
@@ -150,6 +172,7 @@ pub fn run<S: RecordSink + 'static>(
         raw: config.raw_file.is_some(),
         http_trace: config.http_trace,
         outputs: config.keep_text,
+        slos: config.slos,
     };
     let mut decoders = Vec::new();
     for index in 0..config.decoders {
@@ -184,7 +207,7 @@ pub fn run<S: RecordSink + 'static>(
         if control.is_stopping() {
             break;
         }
-        on_phase(phase, clock::wall_now());
+        on_phase(PhaseEvent::Begin { index: index as u32, phase, at: clock::wall_now() });
         let stage = phase::Stage {
             shards: &shards,
             builder: &builder,
@@ -192,7 +215,9 @@ pub fn run<S: RecordSink + 'static>(
             seed: config.seed,
             anchor: &anchor,
         };
-        phases.push(phase::run(phase, index as u32, &stage).map_err(RunError::Thread)?);
+        let report = phase::run(phase, index as u32, &stage).map_err(RunError::Thread)?;
+        on_phase(PhaseEvent::End(&report));
+        phases.push(report);
     }
 
     join_shards(shards)?;

@@ -16,8 +16,9 @@ mod users;
 mod validate;
 
 pub use cancellation::Cancellations;
-pub use config::{ArrivalPattern, LoadConfig, PatternName};
+pub use config::{ArrivalPattern, LoadConfig};
 pub use plan::{Cancellation, LoadContext, LoadPlan, LoadShape, PhasePlan, TraceReplay};
+pub use poisson::Spacing;
 pub use ramp::SlotRamp;
 pub use rate::{RatePoint, RateProfile, read_rate_series};
 pub use trace::{TraceClock, TraceInstant};
@@ -96,7 +97,7 @@ pub struct Schedule {
 
 enum Source {
     Slots { ramp: SlotRamp, slots: u64 },
-    Rate { points: poisson::UnitPoints, profile: RateProfile },
+    Rate { points: Box<poisson::UnitPoints>, profile: RateProfile },
     Trace { instants: Vec<TraceInstant>, clock: TraceClock },
     Users(Box<users::Users>),
 }
@@ -123,8 +124,8 @@ impl Schedule {
             LoadShape::Closed => {
                 Source::Slots { ramp: plan.slot_ramp(), slots: u64::from(plan.concurrency.unwrap_or(1)) }
             }
-            LoadShape::Rate { profile, pattern } => Source::Rate {
-                points: poisson::UnitPoints::new(*pattern, seed.stream("arrivals")),
+            LoadShape::Rate { profile, spacing } => Source::Rate {
+                points: Box::new(poisson::UnitPoints::new(*spacing, seed.stream("arrivals"))),
                 profile: profile.clone(),
             },
             LoadShape::FixedSchedule(replay) => {

@@ -115,9 +115,7 @@ fn run(
         }
     };
     LocalSet::new().block_on(&runtime, async move {
-        let built =
-            Client::new(parts.transport, parts.index as u32).and_then(|client| Ok((client, Timer::start()?)));
-        let (client, timer) = match built {
+        let (client, timer) = match build(parts.transport, parts.index) {
             Ok(built) => built,
             Err(error) => {
                 let _ = ready.send(Err(error));

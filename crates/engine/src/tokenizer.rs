@@ -1,4 +1,4 @@
-//! Counting tokens: the built-in vocabulary, a local `tokenizer.json`, or not at all.
+//! Counting tokens: the built-in vocabulary or a local `tokenizer.json`.
 //!
 //! Nothing here opens a network connection. A [`Tokenizer`] is shared by reference between the dataset
 //! and the decode threads; counting takes milliseconds for long texts and never belongs on a shard.
@@ -46,7 +46,7 @@ pub enum TokenizerError {
     },
 }
 
-/// How tokens are counted (`--tokenizer`, `--use-server-token-count`).
+/// Counts tokens (`--tokenizer`).
 #[derive(Clone, Debug, Default)]
 pub enum Tokenizer {
     /// `o200k_base`, embedded. Its table is decoded at the first count, which takes some 100 ms once.
@@ -54,8 +54,6 @@ pub enum Tokenizer {
     Builtin,
     /// A Hugging Face `tokenizer.json`.
     File(Arc<FileTokenizer>),
-    /// No counting here: the server's usage is the source.
-    Server,
 }
 
 impl Tokenizer {
@@ -82,40 +80,31 @@ impl Tokenizer {
         Ok(Self::File(Arc::new(FileTokenizer::open(&path)?)))
     }
 
-    /// Tokens of `text` without special tokens around it; `None` for [`Tokenizer::Server`].
+    /// Tokens of `text`, no special tokens around it.
     #[must_use]
-    pub fn count(&self, text: &str) -> Option<u32> {
+    pub fn count(&self, text: &str) -> usize {
         match self {
-            Self::Builtin => Some(builtin::count(text)),
-            Self::File(file) => Some(file.count(text)),
-            Self::Server => None,
+            Self::Builtin => builtin::count(text),
+            Self::File(file) => file.count(text),
         }
     }
 
-    /// Token ids of `text` without special tokens around it; `None` for [`Tokenizer::Server`].
+    /// Token ids of `text`, no special tokens around it.
     #[must_use]
-    pub fn encode(&self, text: &str) -> Option<Vec<u32>> {
+    pub fn encode(&self, text: &str) -> Vec<u32> {
         match self {
-            Self::Builtin => Some(builtin::encode(text)),
-            Self::File(file) => Some(file.encode(text)),
-            Self::Server => None,
+            Self::Builtin => builtin::encode(text),
+            Self::File(file) => file.encode(text),
         }
-    }
-
-    /// Whether [`Tokenizer::count`] gives numbers.
-    #[must_use]
-    pub fn counts(&self) -> bool {
-        !matches!(self, Self::Server)
     }
 }
 
-/// `builtin (o200k_base)`, the path of the file, or `server`.
+/// `builtin (o200k_base)`, or the path of the file.
 impl fmt::Display for Tokenizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Builtin => f.write_str("builtin (o200k_base)"),
             Self::File(file) => write!(f, "{}", file.path().display()),
-            Self::Server => f.write_str("server"),
         }
     }
 }
@@ -131,17 +120,10 @@ mod tests {
     #[test]
     fn builtin_counts_as_o200k() {
         let tokenizer = Tokenizer::open("builtin").expect("builtin");
-        assert_eq!(tokenizer.count("Hello world"), Some(2));
-        assert_eq!(tokenizer.count(""), Some(0));
+        assert_eq!(tokenizer.count("Hello world"), 2);
+        assert_eq!(tokenizer.count(""), 0);
         // Ids of OpenAI's o200k_base for this text.
-        assert_eq!(tokenizer.encode("hello world"), Some(vec![24912, 2375]));
-    }
-
-    #[test]
-    fn server_counts_nothing() {
-        assert_eq!(Tokenizer::Server.count("Hello"), None);
-        assert_eq!(Tokenizer::Server.encode("Hello"), None);
-        assert!(!Tokenizer::Server.counts());
+        assert_eq!(tokenizer.encode("hello world"), [24912, 2375]);
     }
 
     #[test]
@@ -149,8 +131,8 @@ mod tests {
         for name in ["", "/tokenizer.json"] {
             let tokenizer = Tokenizer::open(&fixture(name)).expect("fixture opens");
             assert!(tokenizer.to_string().ends_with("tokenizer.json"));
-            let ids = tokenizer.encode("the server answers").expect("a file counts");
-            assert_eq!(tokenizer.count("the server answers"), Some(ids.len() as u32));
+            let ids = tokenizer.encode("the server answers");
+            assert_eq!(tokenizer.count("the server answers"), ids.len());
             assert!(ids.len() >= 3);
         }
     }

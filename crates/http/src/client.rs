@@ -17,7 +17,7 @@ use crate::clock;
 use crate::config::{ClientConfig, ConfigError, Limits, ReuseStrategy};
 use crate::dial::{Dialer, Protocol};
 use crate::draft::Draft;
-use crate::exchange::{Exchange, Origin, Request};
+use crate::exchange::{Exchange, Origin, Request, ResponseHead};
 use crate::failure::Failure;
 use crate::h1::{H1, H1Request, Terms, WantBody};
 use crate::h2::{H2, Slot};
@@ -107,6 +107,16 @@ impl Client {
     /// Sends a request and receives its answer. It never fails: whatever happens is in the exchange.
     pub async fn send(&self, request: Request) -> Exchange {
         self.perform(request, self.config.limits, None).await
+    }
+
+    /// The same, but asks with the head of the response whether its body is wanted. If not, the exchange ends
+    /// there without an error, nothing of the body is read, and the connection is closed.
+    pub async fn send_asking(
+        &self,
+        request: Request,
+        mut want_body: impl FnMut(&ResponseHead) -> bool,
+    ) -> Exchange {
+        self.perform(request, self.config.limits, Some(&mut want_body)).await
     }
 
     /// The same with other limits, and asking with the head of the response whether its body is wanted.

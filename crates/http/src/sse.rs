@@ -52,6 +52,14 @@ impl Event<'_> {
     pub fn event_type(&self) -> &[u8] {
         if self.name.is_empty() { b"message" } else { self.name }
     }
+
+    /// The event as field lines, for writing it to a file: `event` when it has one, then `data` (joined).
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+        let name = (!self.name.is_empty()).then_some(("event", self.name));
+        name.into_iter()
+            .chain([("data", &*self.data)])
+            .map(|(field, value)| (field, String::from_utf8_lossy(value)))
+    }
 }
 
 /// The events of a finished body, in order.

@@ -15,6 +15,7 @@
 //! ```
 
 mod columns;
+pub mod confidence;
 pub mod distribution;
 mod figures;
 pub mod filter;
@@ -24,10 +25,14 @@ mod line;
 mod observation;
 pub mod quantity;
 pub mod report;
+pub mod run_sample;
+pub mod slo;
 pub mod source;
+pub mod statistic;
 pub mod table;
 pub mod tail;
 pub mod text;
+pub mod verdict;
 
 pub use distribution::Summary;
 pub use filter::Filter;
@@ -125,8 +130,8 @@ impl Analysis {
             lines: LineCounts::default(),
             counts: Counts::default(),
             rows: Rows::new(options.exact_records),
-            gaps: Distribution::new(options.exact_chunks, 1.0),
-            chunk_sizes: Distribution::new(options.exact_chunks, 1.0),
+            gaps: Distribution::new(options.exact_chunks),
+            chunk_sizes: Distribution::new(options.exact_chunks),
             slowest: Slowest::new(options.slowest),
             options,
         }

@@ -19,6 +19,13 @@ pub enum MetricValue {
     List(Vec<f64>),
 }
 
+impl MetricValue {
+    /// Whether a file may hold it: a number that is finite, or a list (whose finite numbers are written).
+    pub fn is_writable(&self) -> bool {
+        !matches!(self, MetricValue::Float(value) if !value.is_finite())
+    }
+}
+
 /// Name of a metric: one of ours, or one that another tool wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MetricKey {

@@ -51,6 +51,8 @@ pub(crate) struct Connection {
     stream: TcpStream,
     /// Received and not consumed.
     inbuf: Vec<u8>,
+    /// When the last of it was read.
+    received_ns: u64,
     id: u64,
     /// Requests read on this connection.
     nth: u64,
@@ -61,9 +63,18 @@ pub(crate) struct Connection {
 /// Serves a connection until it ends.
 pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, id: u64) {
     let wire = &worker.shared.config.wire;
-    let pace = wire.write_bytes.map(|bytes| Pace { bytes, pause_ns: wire.write_pause_us * 1000 });
-    let mut connection =
-        Connection { worker, stream, inbuf: Vec::new(), id, nth: 0, half_closed: false, pace };
+    let pace =
+        wire.write_bytes.map(|bytes| Pace { bytes, pause_ns: wire.write_pause_us.saturating_mul(1000) });
+    let mut connection = Connection {
+        worker,
+        stream,
+        inbuf: Vec::new(),
+        received_ns: 0,
+        id,
+        nth: 0,
+        half_closed: false,
+        pace,
+    };
     let next = connection.run().await;
     match next {
         Some(Next::Reset) => {
@@ -76,7 +87,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, id: u64) {
         }
         Some(Next::Linger) => connection.linger().await,
         Some(Next::Close | Next::KeepAlive) => {}
-        None => http2::serve(connection).await,
+        // Boxed, because it is far larger than a connection that does not need it.
+        None => Box::pin(http2::serve(connection)).await,
     }
 }
 
@@ -104,7 +116,7 @@ impl Connection {
     /// Reads until a request head is complete.
     async fn next_head(&mut self) -> Result<NextHead, Gone> {
         let idle = self.worker.shared.config.connections.idle_timeout_ms;
-        let idle_until = idle.map(|ms| mono_ns() + ms * 1_000_000);
+        let idle_until = idle.map(|ms| mono_ns().saturating_add(ms.saturating_mul(1_000_000)));
         loop {
             if self.inbuf.starts_with(b"PRI ") && self.worker.shared.config.connections.http2 {
                 let seen = self.inbuf.len().min(HTTP2_PREFACE.len());
@@ -113,7 +125,9 @@ impl Connection {
                 }
             } else {
                 match Head::parse(&self.inbuf) {
-                    Ok(Some(head)) => return Ok(NextHead::Request(Box::new(head), mono_ns())),
+                    Ok(Some(head)) => {
+                        return Ok(NextHead::Request(Box::new(head), self.received_ns));
+                    }
                     Ok(None) => {}
                     Err(status) => return Ok(NextHead::Unreadable(status)),
                 }
@@ -132,6 +146,7 @@ impl Connection {
             if read? == 0 {
                 return Ok(NextHead::End);
             }
+            self.received_ns = mono_ns();
         }
     }
 
@@ -155,7 +170,7 @@ impl Connection {
             match self.stream.try_read_buf(&mut self.inbuf) {
                 Ok(0) if self.worker.shared.config.connections.allow_half_close => self.half_closed = true,
                 Ok(0) => return Poll::Ready(()),
-                Ok(_) => {}
+                Ok(_) => self.received_ns = mono_ns(),
                 Err(error)
                     if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 Err(_) => return Poll::Ready(()),
@@ -176,6 +191,18 @@ impl Connection {
         let _: Result<(), Gone> = self.while_connected(forever).await;
     }
 
+    /// Waits until the client gives up, without reading what it sends.
+    async fn ignore_until_gone(&mut self) {
+        const LOOK_EVERY_NS: u64 = 20_000_000;
+        loop {
+            self.worker.timer.sleep_until(mono_ns() + LOOK_EVERY_NS).await;
+            match self.stream.ready(tokio::io::Interest::READABLE | tokio::io::Interest::WRITABLE).await {
+                Ok(ready) if !ready.is_read_closed() && !ready.is_write_closed() => {}
+                _ => return,
+            }
+        }
+    }
+
     /// Writes everything, at the pace of the connection. Instants just before the first system
     /// call and just after the last one.
     async fn write(&mut self, bytes: &[u8]) -> Result<(u64, u64), Gone> {
@@ -188,7 +215,7 @@ impl Connection {
         let mut end_ns = start_ns;
         for (place, piece) in bytes.chunks(pace.bytes).enumerate() {
             if place > 0 && pace.pause_ns > 0 {
-                self.wait_until(end_ns + pace.pause_ns).await?;
+                self.wait_until(end_ns.saturating_add(pace.pause_ns)).await?;
             }
             self.write_all(piece).await?;
             end_ns = mono_ns();
@@ -267,5 +294,20 @@ async fn fill(stream: &TcpStream, buf: &mut Vec<u8>) -> Result<usize, Gone> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return Err(Gone),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F>(_: fn(Rc<Worker>, TcpStream, u64) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_is_small() {
+        let bytes = size_of_future(serve);
+        assert!(bytes <= 3 << 10, "{bytes} bytes for each of thousands of streams");
     }
 }

@@ -1,14 +1,21 @@
 //! The configuration a run was made with, as files show it (FORMATS 5.2): it validates as AIPerf's
 //! `BenchmarkConfig`, so only keys of that schema appear, and no secret does.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
-use tokmeter_engine::schedule::{ArrivalPattern, LoadShape, PhasePlan};
+use tokmeter_engine::schedule::{LoadShape, PhasePlan, Spacing};
 use tokmeter_engine::secret;
 
 use crate::args::profile::ProfileArgs;
 
 /// `input_config` of the summary.
-pub fn input_config(args: &ProfileArgs, warmup: Option<&PhasePlan>, profiling: &PhasePlan, dir: &str) -> Value {
+pub fn input_config(
+    args: &ProfileArgs,
+    warmup: Option<&PhasePlan>,
+    profiling: &PhasePlan,
+    dir: &Path,
+) -> Value {
     let mut config = json!({
         "models": {"items": args.endpoint.model_names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()},
         "endpoint": endpoint(args),
@@ -63,12 +70,13 @@ fn dataset(args: &ProfileArgs, profiling: &PhasePlan) -> Value {
         }
         None => {
             let mut prompts = Map::new();
-            let isl = input.prompt_input_tokens_mean.first().copied().unwrap_or(550.0);
+            let isl = input.prompt_input_tokens_mean.unwrap_or(550.0);
             prompts.insert("isl".into(), length(isl, input.prompt_input_tokens_stddev));
-            if let Some(&osl) = input.prompt_output_tokens_mean.first() {
+            if let Some(osl) = input.prompt_output_tokens_mean {
                 prompts.insert("osl".into(), length(osl, input.prompt_output_tokens_stddev));
             }
-            let entries = input.num_dataset_entries.or(profiling.requests).or(profiling.sessions).unwrap_or(100);
+            let entries =
+                input.num_dataset_entries.or(profiling.requests).or(profiling.sessions).unwrap_or(100);
             json!({"name": "main", "type": "synthetic", "entries": entries, "prompts": prompts})
         }
     }
@@ -95,10 +103,10 @@ fn phase(kind: &str, plan: &PhasePlan) -> Value {
     let mut set = |key: &str, value: Value| phase[key] = value;
     match &plan.shape {
         LoadShape::Closed => set("type", json!("concurrency")),
-        LoadShape::Rate { profile, pattern } => {
-            set("type", json!(pattern_name(pattern)));
+        LoadShape::Rate { profile, spacing } => {
+            set("type", json!(pattern_name(spacing)));
             set("rate", json!(profile.peak()));
-            if let ArrivalPattern::Gamma { smoothness } = pattern {
+            if let Spacing::Gamma { smoothness } = spacing {
                 set("smoothness", json!(smoothness));
             }
         }
@@ -133,12 +141,12 @@ fn phase(kind: &str, plan: &PhasePlan) -> Value {
     phase
 }
 
-fn pattern_name(pattern: &ArrivalPattern) -> &'static str {
-    match pattern {
-        ArrivalPattern::Constant => "constant",
-        ArrivalPattern::Poisson => "poisson",
-        ArrivalPattern::Gamma { .. } => "gamma",
-        ArrivalPattern::ConcurrencyBurst => "concurrency_burst",
+fn pattern_name(spacing: &Spacing) -> &'static str {
+    match spacing {
+        Spacing::Constant => "constant",
+        Spacing::Poisson => "poisson",
+        Spacing::Gamma { .. } => "gamma",
+        Spacing::ConcurrencyBurst => "concurrency_burst",
     }
 }
 

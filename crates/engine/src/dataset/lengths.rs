@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::Deserialize;
 
-use super::config::{DEFAULT_INPUT_TOKENS, PromptConfig, RangeStyle};
+use super::config::{DEFAULT_INPUT_TOKENS, MAX_TEXT_TOKENS, PromptConfig, RangeStyle};
 use super::error::DatasetError;
 use crate::seed::{below, unit};
 
@@ -18,7 +18,7 @@ pub(super) struct Normal {
 impl Normal {
     /// Draws again what falls below 1, so that the tail is not heaped on 1; after 16 draws it is.
     pub(super) fn draw(self, rng: &mut ChaCha8Rng) -> u32 {
-        self.draw_from(rng, 1.0) as u32
+        (self.draw_from(rng, 1.0) as u32).min(MAX_TEXT_TOKENS)
     }
 
     /// A number of at least `least`, not rounded down to it but drawn again.
@@ -40,16 +40,24 @@ impl Normal {
 /// Lengths of a request: input tokens, and output tokens where they are asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Lengths {
-    Normal { input: Normal, output: Option<Normal> },
+    Normal {
+        input: Normal,
+        output: Option<Normal>,
+    },
     /// Pairs with their cumulated probability, up to 1.
     Pairs(Vec<(f64, Normal, Option<Normal>)>),
-    Window { input: (u32, u32), output: (u32, u32) },
+    Window {
+        input: (u32, u32),
+        output: (u32, u32),
+    },
 }
 
 impl Lengths {
     pub(super) fn new(config: &PromptConfig) -> Result<Self, DatasetError> {
-        let input =
-            Normal { mean: config.isl.unwrap_or(DEFAULT_INPUT_TOKENS), stddev: config.isl_stddev.unwrap_or(0.0) };
+        let input = Normal {
+            mean: config.isl.unwrap_or(DEFAULT_INPUT_TOKENS),
+            stddev: config.isl_stddev.unwrap_or(0.0),
+        };
         let output = output_of(config);
         if let Some(pairs) = &config.seq_dist {
             return parse_pairs(pairs)
@@ -71,9 +79,7 @@ impl Lengths {
     /// Input and output tokens of one request.
     pub(super) fn draw(&self, rng: &mut ChaCha8Rng) -> (u32, Option<u32>) {
         match self {
-            Self::Normal { input, output } => {
-                (input.draw(rng), output.map(|output| output.draw(rng)))
-            }
+            Self::Normal { input, output } => (input.draw(rng), output.map(|output| output.draw(rng))),
             Self::Pairs(pairs) => {
                 let at = unit(rng);
                 let chosen = pairs.iter().find(|(until, ..)| at < *until).or(pairs.last());
@@ -123,7 +129,11 @@ fn parse_ratio(text: &str, style: RangeStyle) -> Result<(f64, f64), String> {
         (ratios.input, ratios.output)
     };
     let fits = |ratio: f64| (0.0..1.0).contains(&ratio) || (style == RangeStyle::Sglang && ratio == 1.0);
-    if fits(input) && fits(output) { Ok((input, output)) } else { Err(format!("is `{text}`, but must be from 0 to below 1")) }
+    if fits(input) && fits(output) {
+        Ok((input, output))
+    } else {
+        Err(format!("is `{text}`, but must be from 0 to below 1"))
+    }
 }
 
 /// One pair of `--seq-dist` as JSON.
@@ -170,21 +180,32 @@ fn parse_pairs(text: &str) -> Result<Vec<(f64, Normal, Option<Normal>)>, String>
     let mut table = Vec::with_capacity(pairs.len());
     for pair in &pairs {
         let numbers = [pair.isl, pair.osl, pair.isl_stddev, pair.osl_stddev, pair.prob];
-        if numbers.iter().any(|n| !n.is_finite() || *n < 0.0) || pair.isl < 1.0 || pair.osl < 1.0 {
-            return Err(format!("`{text}`: lengths must be 1 or more, deviations and percentages not negative"));
+        if numbers.iter().any(|n| !n.is_finite() || *n < 0.0)
+            || pair.isl < 1.0
+            || pair.osl < 1.0
+            || pair.isl > f64::from(MAX_TEXT_TOKENS)
+        {
+            return Err(format!(
+                "`{text}`: lengths must be between 1 and {MAX_TEXT_TOKENS}, deviations and percentages not negative"
+            ));
         }
         cumulated += pair.prob / 100.0;
         let output = Normal { mean: pair.osl, stddev: pair.osl_stddev };
         table.push((cumulated, Normal { mean: pair.isl, stddev: pair.isl_stddev }, Some(output)));
     }
     if (cumulated - 1.0).abs() > 1e-6 {
-        return Err(format!("`{text}`: the probabilities are percent and must sum to 100, not {}", cumulated * 100.0));
+        return Err(format!(
+            "`{text}`: the probabilities are percent and must sum to 100, not {}",
+            cumulated * 100.0
+        ));
     }
     Ok(table)
 }
 
 fn expected(text: &str) -> String {
-    format!("is `{text}`, but must look like `256,128:40;512,256:60` (input,output:percent; deviation as `256|10`)")
+    format!(
+        "is `{text}`, but must look like `256,128:40;512,256:60` (input,output:percent; deviation as `256|10`)"
+    )
 }
 
 /// `512|20,256|10:60`
@@ -250,7 +271,7 @@ mod tests {
         for (text, part) in [
             ("256,128", "must look like"),
             ("256,128:40", "sum to 100, not 40"),
-            ("0,128:100", "1 or more"),
+            ("0,128:100", "between 1 and"),
             ("[(256,128:x)]", "must look like"),
             ("{\"pairs\":[{\"isl\":1}]}", "no list of pairs"),
             ("", "sum to 100, not 0"),

@@ -4,11 +4,13 @@
 //! runs. For a `tokenizer.json` the words that are one token there are kept; each text is encoded again
 //! and corrected until the count is the one asked for, and what was measured last is what is reported.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 
+use super::config::CorpusStyle;
 use super::prose::{Lexicon, Prose, is_word};
 use crate::tokenizer::{FileTokenizer, Tokenizer};
 
@@ -20,13 +22,14 @@ const FINE_CANDIDATES: usize = 64;
 /// A writer of prompts. Cheap to share between threads.
 #[derive(Clone)]
 pub(crate) struct PromptWriter {
+    style: CorpusStyle,
     measured: Option<Arc<Measured>>,
 }
 
 /// What a `tokenizer.json` makes of the lexicon.
 struct Measured {
     tokenizer: Arc<FileTokenizer>,
-    lexicon: Lexicon,
+    lexicon: Cow<'static, Lexicon>,
     /// Tokens of each piece in the middle of a text.
     costs: HashMap<&'static str, u32>,
 }
@@ -34,11 +37,17 @@ struct Measured {
 impl Measured {
     fn new(tokenizer: Arc<FileTokenizer>) -> Self {
         // A word's cost is what it adds in context, so that a token put before every text does not count.
-        let (word, before) = (" the", tokenizer.count("the the"));
-        let cost = |piece: &str| tokenizer.count(&format!("the{word}{piece}")).saturating_sub(before).max(1);
-        let lexicon = Lexicon::keeping(|piece| cost(piece) == 1).unwrap_or_else(|all| all);
+        let before = tokenizer.count("the the");
+        let cost =
+            |piece: &str| tokenizer.count(&format!("the the{piece}")).saturating_sub(before).max(1) as u32;
+        let lexicon = Lexicon::keeping(|word| cost(word) == 1, |word| tokenizer.count(word) == 1);
+        let lexicon = lexicon.map_or(Cow::Borrowed(Lexicon::all()), Cow::Owned);
         let costs = lexicon.pieces().map(|piece| (piece, cost(piece))).collect();
         Self { tokenizer, lexicon, costs }
+    }
+
+    fn count(&self, text: &str) -> u32 {
+        u32::try_from(self.tokenizer.count(text)).unwrap_or(u32::MAX)
     }
 
     fn cost(&self, piece: &'static str) -> u32 {
@@ -47,12 +56,12 @@ impl Measured {
 }
 
 impl PromptWriter {
-    pub(crate) fn new(tokenizer: &Tokenizer) -> Self {
+    pub(crate) fn new(tokenizer: &Tokenizer, style: CorpusStyle) -> Self {
         let measured = match tokenizer {
-            Tokenizer::Builtin | Tokenizer::Server => None,
+            Tokenizer::Builtin => None,
             Tokenizer::File(file) => Some(Arc::new(Measured::new(Arc::clone(file)))),
         };
-        Self { measured }
+        Self { style, measured }
     }
 
     /// A text of `tokens` tokens and its count. The two differ only with a tokenizer that has no text of
@@ -61,10 +70,10 @@ impl PromptWriter {
         match &self.measured {
             None => {
                 let mut text = String::new();
-                Prose::new(Lexicon::all(), rng).write(tokens, &mut text);
+                Prose::new(Lexicon::all(), self.style, rng).write(tokens, &mut text);
                 (text, tokens)
             }
-            Some(measured) => measured.prompt(rng, tokens),
+            Some(measured) => measured.prompt(Prose::new(&measured.lexicon, self.style, rng), tokens),
         }
     }
 
@@ -72,8 +81,8 @@ impl PromptWriter {
     /// every tokenizer that splits at words. Equal streams append equal bytes to any non-empty text, and
     /// the text for fewer tokens is a prefix of the text for more.
     pub(crate) fn append(&self, rng: ChaCha8Rng, tokens: u32, text: &mut String) {
-        let lexicon = self.measured.as_ref().map_or(Lexicon::all(), |measured| &measured.lexicon);
-        let mut prose = Prose::new(lexicon, rng);
+        let lexicon = self.measured.as_ref().map_or(Lexicon::all(), |measured| &*measured.lexicon);
+        let mut prose = Prose::new(lexicon, self.style, rng);
         let mut left = tokens;
         while left > 0 {
             let piece = prose.next_piece();
@@ -84,14 +93,13 @@ impl PromptWriter {
 
     /// Tokens of a text made by [`PromptWriter::append`] calls that asked for `asked` tokens in all.
     pub(crate) fn measure(&self, text: &str, asked: u32) -> u32 {
-        self.measured.as_ref().map_or(asked, |measured| measured.tokenizer.count(text))
+        self.measured.as_ref().map_or(asked, |measured| measured.count(text))
     }
 }
 
 impl Measured {
-    fn prompt(&self, rng: ChaCha8Rng, tokens: u32) -> (String, u32) {
-        let mut draft =
-            Draft { prose: Prose::new(&self.lexicon, rng), pieces: Vec::new(), text: String::new() };
+    fn prompt(&self, prose: Prose<'_>, tokens: u32) -> (String, u32) {
+        let mut draft = Draft { prose, pieces: Vec::new(), text: String::new() };
         let mut count = 0;
         for _ in 0..COARSE_ROUNDS {
             if count < tokens {
@@ -100,7 +108,7 @@ impl Measured {
                 draft.shrink(self, count - tokens);
             }
             draft.assemble();
-            count = self.tokenizer.count(&draft.text);
+            count = self.count(&draft.text);
             if count == tokens {
                 return (draft.text, count);
             }
@@ -109,7 +117,7 @@ impl Measured {
         while count > tokens {
             draft.shrink(self, count - tokens);
             draft.assemble();
-            count = self.tokenizer.count(&draft.text);
+            count = self.count(&draft.text);
         }
         while count < tokens {
             let Some((piece, reached)) = self.best_addition(&mut draft, count, tokens) else { break };
@@ -128,7 +136,7 @@ impl Measured {
         for piece in words.into_iter().chain(marks_and_letters) {
             let piece = if length == 0 { piece.trim_start() } else { piece };
             draft.text.push_str(piece);
-            let reached = self.tokenizer.count(&draft.text);
+            let reached = self.count(&draft.text);
             draft.text.truncate(length);
             if reached == tokens {
                 return Some((piece, reached));
@@ -191,12 +199,12 @@ mod tests {
     #[test]
     fn a_file_tokenizer_is_met_exactly() {
         let tokenizer = tiny();
-        let writer = PromptWriter::new(&tokenizer);
+        let writer = PromptWriter::new(&tokenizer, CorpusStyle::Sonnet);
         for index in 0..160u64 {
             let tokens = 1 + (index * index % 1_501) as u32;
             let (text, count) = writer.prompt(Seed(3).stream_at("test", index), tokens);
             assert_eq!(count, tokens, "{text}");
-            assert_eq!(tokenizer.count(&text), Some(tokens), "{text}");
+            assert_eq!(tokenizer.count(&text), tokens as usize, "{text}");
         }
     }
 
@@ -217,18 +225,18 @@ mod tests {
         bytes_only["model"]["merges"] = serde_json::json!([]);
         std::fs::write(&path, bytes_only.to_string()).expect("write");
         let tokenizer = Tokenizer::open(path.to_str().expect("utf-8")).expect("bytes only");
-        assert_eq!(tokenizer.count(" house"), Some(6));
-        let writer = PromptWriter::new(&tokenizer);
+        assert_eq!(tokenizer.count(" house"), 6);
+        let writer = PromptWriter::new(&tokenizer, CorpusStyle::Sonnet);
         for tokens in [1, 2, 3, 7, 50, 333] {
             let (text, count) = writer.prompt(Seed(3).stream_at("test", u64::from(tokens)), tokens);
-            assert_eq!((count, tokenizer.count(&text)), (tokens, Some(tokens)), "{text:?}");
+            assert_eq!((count, tokenizer.count(&text)), (tokens, tokens as usize), "{text:?}");
         }
     }
 
     #[test]
     fn appended_blocks_are_prefixes_of_longer_ones() {
         for tokenizer in [Tokenizer::Builtin, tiny()] {
-            let writer = PromptWriter::new(&tokenizer);
+            let writer = PromptWriter::new(&tokenizer, CorpusStyle::Sonnet);
             let block = |tokens| {
                 let mut text = String::from("Start");
                 writer.append(Seed(5).stream_at("block", 9), tokens, &mut text);
@@ -236,20 +244,16 @@ mod tests {
             };
             let (short, long) = (block(40), block(512));
             assert!(long.starts_with(&short));
-            assert_eq!(
-                tokenizer.count(&long),
-                Some(512 + tokenizer.count("Start").expect("counts")),
-                "{tokenizer}"
-            );
+            assert_eq!(tokenizer.count(&long), 512 + tokenizer.count("Start"), "{tokenizer}");
         }
     }
 
     #[test]
     fn builtin_text_needs_no_tokenizer_to_be_exact() {
-        let writer = PromptWriter::new(&Tokenizer::Builtin);
+        let writer = PromptWriter::new(&Tokenizer::Builtin, CorpusStyle::Sonnet);
         let (text, count) = writer.prompt(Seed(1).stream("test"), 550);
         assert_eq!(count, 550);
-        assert_eq!(Tokenizer::Builtin.count(&text), Some(550));
+        assert_eq!(Tokenizer::Builtin.count(&text), 550);
         assert!(text.ends_with('.'));
     }
 }

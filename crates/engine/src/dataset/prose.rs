@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use rand_chacha::ChaCha8Rng;
 
+use super::config::CorpusStyle;
 use super::words;
 use crate::seed::below;
 
@@ -50,12 +51,17 @@ const TABLES: [&str; 14] = [
 ];
 
 /// Words by class, each with its leading space.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lexicon {
     classes: [Vec<&'static str>; 14],
+    /// Words that are one token with and without their leading space: a text can begin with them.
+    openers: Vec<&'static str>,
 }
 
-static ALL: LazyLock<Lexicon> = LazyLock::new(|| Lexicon::keeping(|_| true).unwrap_or_else(|kept| kept));
+static ALL: LazyLock<Lexicon> = LazyLock::new(|| Lexicon {
+    classes: TABLES.map(|table| words_of(table).collect()),
+    openers: OPENER_TABLES.into_iter().flat_map(words_of).collect(),
+});
 
 impl Lexicon {
     /// Every word.
@@ -63,21 +69,22 @@ impl Lexicon {
         &ALL
     }
 
-    /// The words that `keep` accepts. A class that loses all its words borrows those of all classes.
-    ///
-    /// # Errors
-    /// With fewer than 24 words left the text would repeat itself: the unreduced lexicon comes back.
-    pub(super) fn keeping(keep: impl Fn(&str) -> bool) -> Result<Self, Self> {
-        let words_of = |table: &'static str| WordsOf { table, at: 0 };
-        let full = TABLES.map(|table| words_of(table).collect::<Vec<_>>());
+    /// The words that `keep` accepts; a text begins with one that `opens` accepts without its space. A class
+    /// that loses all its words borrows those of all classes. `None` with fewer than 24 words left: the text
+    /// would repeat itself.
+    pub(super) fn keeping(keep: impl Fn(&str) -> bool, opens: impl Fn(&str) -> bool) -> Option<Self> {
         let kept = TABLES.map(|table| words_of(table).filter(|word| keep(word)).collect::<Vec<_>>());
         let mut any: Vec<&'static str> = kept.iter().flatten().copied().collect();
         any.sort_unstable();
         any.dedup();
         if any.len() < 24 {
-            return Err(Self { classes: full });
+            return None;
         }
-        Ok(Self { classes: kept.map(|class| if class.is_empty() { any.clone() } else { class }) })
+        let mut openers: Vec<_> = any.iter().copied().filter(|word| opens(word.trim_start())).collect();
+        if openers.is_empty() {
+            openers.clone_from(&any);
+        }
+        Some(Self { classes: kept.map(|class| if class.is_empty() { any.clone() } else { class }), openers })
     }
 
     /// Every piece that a text can hold: the words, the comma and the full stop.
@@ -85,10 +92,22 @@ impl Lexicon {
         self.classes.iter().flatten().copied().chain([",", "."])
     }
 
+    fn draw_any(&self, rng: &mut ChaCha8Rng) -> &'static str {
+        let words = &self.classes[below(rng, self.classes.len() as u64) as usize];
+        words[below(rng, words.len() as u64) as usize]
+    }
+
     fn draw(&self, class: Class, rng: &mut ChaCha8Rng) -> &'static str {
         let words = &self.classes[class as usize];
         words[below(rng, words.len() as u64) as usize]
     }
+}
+
+/// The words that begin a sentence.
+const OPENER_TABLES: [&str; 3] = [words::OPENERS, words::PRONOUN_OPENERS, words::ADVERB_OPENERS];
+
+fn words_of(table: &'static str) -> WordsOf {
+    WordsOf { table, at: 0 }
 }
 
 /// Words of a table with their leading spaces.
@@ -120,13 +139,15 @@ pub(super) fn is_word(piece: &str) -> bool {
 pub(super) struct Prose<'a> {
     lexicon: &'a Lexicon,
     rng: ChaCha8Rng,
+    style: CorpusStyle,
     sentence: Vec<&'static str>,
     at: usize,
+    begun: bool,
 }
 
 impl<'a> Prose<'a> {
-    pub(super) fn new(lexicon: &'a Lexicon, rng: ChaCha8Rng) -> Self {
-        Self { lexicon, rng, sentence: Vec::with_capacity(48), at: 0 }
+    pub(super) fn new(lexicon: &'a Lexicon, style: CorpusStyle, rng: ChaCha8Rng) -> Self {
+        Self { lexicon, rng, style, sentence: Vec::with_capacity(48), at: 0, begun: false }
     }
 
     fn word(&mut self, class: Class) {
@@ -141,6 +162,11 @@ impl<'a> Prose<'a> {
     fn write_sentence(&mut self) {
         self.sentence.clear();
         self.at = 0;
+        if self.style == CorpusStyle::Random {
+            let word = self.lexicon.draw_any(&mut self.rng);
+            self.sentence.push(word);
+            return;
+        }
         let opened = self.chance(22);
         if opened {
             self.word(Class::AdverbOpener);
@@ -221,6 +247,11 @@ impl<'a> Prose<'a> {
     pub(super) fn next_piece(&mut self) -> &'static str {
         if self.at == self.sentence.len() {
             self.write_sentence();
+            let first = self.sentence[0];
+            if !std::mem::replace(&mut self.begun, true) && !self.lexicon.openers.contains(&first) {
+                let openers = &self.lexicon.openers;
+                self.sentence[0] = openers[below(&mut self.rng, openers.len() as u64) as usize];
+            }
         }
         self.at += 1;
         self.sentence[self.at - 1]
@@ -237,15 +268,10 @@ mod tests {
         let o200k = tiktoken_rs::o200k_base_singleton();
         let cl100k = tiktoken_rs::cl100k_base_singleton();
         let one = |text: &str| o200k.count_ordinary(text) == 1 && cl100k.count_ordinary(text) == 1;
-        let wrong: Vec<_> =
-            TABLES.iter().flat_map(|table| WordsOf { table, at: 0 }).filter(|word| !one(word)).collect();
+        let wrong: Vec<_> = TABLES.into_iter().flat_map(words_of).filter(|word| !one(word)).collect();
         assert!(wrong.is_empty(), "more than one token: {wrong:?}");
-        let openers = [words::OPENERS, words::PRONOUN_OPENERS, words::ADVERB_OPENERS];
-        let bare: Vec<_> = openers
-            .into_iter()
-            .flat_map(|table| WordsOf { table, at: 0 })
-            .filter(|word| !one(word.trim_start()))
-            .collect();
+        let bare: Vec<_> =
+            OPENER_TABLES.into_iter().flat_map(words_of).filter(|word| !one(word.trim_start())).collect();
         assert!(bare.is_empty(), "more than one token without a space: {bare:?}");
         assert!(one(".") && one(","));
     }
@@ -254,12 +280,11 @@ mod tests {
     fn tables_are_well_formed() {
         for table in TABLES {
             assert!(table.starts_with(' ') && !table.contains("  ") && !table.ends_with(' '), "{table:?}");
-            let words: Vec<_> = WordsOf { table, at: 0 }.collect();
+            let words: Vec<_> = words_of(table).collect();
             assert_eq!(words.concat(), table);
             assert!(words.iter().all(|w| w[1..].bytes().all(|b| b.is_ascii_alphabetic())), "{table:?}");
         }
-        let distinct: std::collections::HashSet<_> =
-            TABLES.iter().flat_map(|table| WordsOf { table, at: 0 }).collect();
+        let distinct: std::collections::HashSet<_> = TABLES.into_iter().flat_map(words_of).collect();
         assert!(distinct.len() > 1_200, "{}", distinct.len());
     }
 
@@ -267,10 +292,11 @@ mod tests {
     fn n_pieces_are_n_tokens() {
         let o200k = tiktoken_rs::o200k_base_singleton();
         let cl100k = tiktoken_rs::cl100k_base_singleton();
-        let lengths = (1..=700).chain((700..=5000).step_by(43));
+        let lengths = (1..=300).chain((301..=5000).step_by(97));
         for (index, length) in lengths.enumerate() {
             let mut text = String::new();
-            Prose::new(Lexicon::all(), Seed(11).stream_at("test", index as u64)).write(length, &mut text);
+            Prose::new(Lexicon::all(), CorpusStyle::Sonnet, Seed(11).stream_at("test", index as u64))
+                .write(length, &mut text);
             assert_eq!(o200k.count_ordinary(&text), length as usize, "{text}");
             assert_eq!(cl100k.count_ordinary(&text), length as usize, "{text}");
         }
@@ -282,7 +308,8 @@ mod tests {
         for index in 0..4000u64 {
             let length = 1 + (index % 40) as u32;
             let mut text = String::new();
-            Prose::new(Lexicon::all(), Seed(12).stream_at("test", index)).write(length, &mut text);
+            Prose::new(Lexicon::all(), CorpusStyle::Sonnet, Seed(12).stream_at("test", index))
+                .write(length, &mut text);
             assert_eq!(o200k.count_ordinary(&text), length as usize, "{text}");
             assert!(text.starts_with(|c: char| c.is_ascii_uppercase()), "{text}");
         }
@@ -291,7 +318,7 @@ mod tests {
     #[test]
     fn reads_as_sentences() {
         let mut text = String::new();
-        Prose::new(Lexicon::all(), Seed(1).stream("test")).write(60, &mut text);
+        Prose::new(Lexicon::all(), CorpusStyle::Sonnet, Seed(1).stream("test")).write(60, &mut text);
         assert_eq!(
             text,
             "The company paid the useless artist in any southern pen. \
@@ -305,11 +332,12 @@ mod tests {
 
     #[test]
     fn a_reduced_lexicon_fills_its_gaps() {
-        let short = Lexicon::keeping(|word| word.len() <= 4).expect("hundreds of short words");
-        let mut prose = Prose::new(&short, Seed(1).stream("test"));
+        let short = Lexicon::keeping(|word| word.len() <= 4, |word| word == "cat").expect("short words");
+        let mut prose = Prose::new(&short, CorpusStyle::Random, Seed(1).stream("test"));
+        assert_eq!(prose.next_piece(), " cat");
         for _ in 0..500 {
             assert!(prose.next_piece().len() <= 4);
         }
-        assert!(Lexicon::keeping(|word| word == " the").is_err());
+        assert!(Lexicon::keeping(|word| word == " the", |_| true).is_none());
     }
 }

@@ -13,7 +13,7 @@ pub(super) const DETERMINERS: &str = concat!(
 
 /// The same, as first word of a sentence.
 pub(super) const OPENERS: &str =
-    concat!(" The The The The This That Each Every Another Our My Your His Her Their One No Any Some");
+    " The The The The This That Each Every Another Our My Your His Her Their One No Any Some";
 
 /// Subjects of one word.
 pub(super) const PRONOUNS: &str = " he she they we you it everyone nobody somebody";

@@ -77,7 +77,7 @@ impl TokenCounting {
         match self {
             TokenCounting::Server => from_usage(reply),
             TokenCounting::Tokenizer(tokenizer) => TokenCounts {
-                input: input(tokenizer, session, turn, history),
+                input: Some(input(tokenizer, session, turn, history)),
                 source: answered.then_some(TokenSource::Tokenizer),
                 compare_with_usage: true,
                 ..output(tokenizer, reply)
@@ -86,14 +86,14 @@ impl TokenCounting {
                 from_usage(reply)
             }
             TokenCounting::Auto(tokenizer) => TokenCounts {
-                input: input(tokenizer, session, turn, history),
+                input: Some(input(tokenizer, session, turn, history)),
                 source: answered.then_some(TokenSource::Builtin),
                 ..output(tokenizer, reply)
             },
             TokenCounting::InputOnly(tokenizer) => TokenCounts {
                 input: match usage.and_then(|usage| usage.prompt) {
                     Some(tokens) => Some(tokens.max(0) as u64),
-                    None => input(tokenizer, session, turn, history),
+                    None => Some(input(tokenizer, session, turn, history)),
                 },
                 ..TokenCounts::default()
             },
@@ -115,7 +115,7 @@ fn from_usage(reply: &Reply) -> TokenCounts {
 }
 
 fn output(tokenizer: &Tokenizer, reply: &Reply) -> TokenCounts {
-    let count = |text: &str| counted(tokenizer, text).filter(|&tokens| tokens > 0);
+    let count = |text: &str| Some(counted(tokenizer, text)).filter(|&tokens| tokens > 0);
     let content = match reply.tool_calls.is_empty() && reply.more_choices.is_empty() {
         true => count(&reply.content),
         false => count(&format!("{}{}{}", reply.content, reply.more_choices.concat(), reply.tool_calls)),
@@ -123,19 +123,20 @@ fn output(tokenizer: &Tokenizer, reply: &Reply) -> TokenCounts {
     TokenCounts { output: content, reasoning: count(&reply.reasoning), ..TokenCounts::default() }
 }
 
-fn counted(tokenizer: &Tokenizer, text: &str) -> Option<u64> {
+/// An empty text costs nothing: the built-in vocabulary is not loaded for it.
+fn counted(tokenizer: &Tokenizer, text: &str) -> u64 {
     match text.is_empty() {
-        true => Some(0),
-        false => tokenizer.count(text).map(u64::from),
+        true => 0,
+        false => tokenizer.count(text) as u64,
     }
 }
 
 /// Tokens of every text of the request, joined by single blanks (METRICS: `input_sequence_length`).
-fn input(tokenizer: &Tokenizer, session: &Session, turn_index: u32, history: &[Message]) -> Option<u64> {
+fn input(tokenizer: &Tokenizer, session: &Session, turn_index: u32, history: &[Message]) -> u64 {
     let turn = &session.turns[turn_index as usize];
     let alone = history.is_empty() && session.system.is_none() && session.context.is_none();
     if let (true, Some(known)) = (alone, turn.input_tokens) {
-        return Some(u64::from(known));
+        return u64::from(known);
     }
     let mut texts: Vec<&str> = Vec::new();
     texts.extend(session.system.as_deref());
@@ -147,7 +148,7 @@ fn input(tokenizer: &Tokenizer, session: &Session, turn_index: u32, history: &[M
         }
     }
     if let Prompt::TokenIds(ids) = &turn.prompt {
-        return Some(ids.len() as u64);
+        return ids.len() as u64;
     }
     push_texts(&mut texts, &turn.prompt);
     counted(tokenizer, &texts.join(" "))

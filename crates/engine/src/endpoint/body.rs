@@ -62,12 +62,25 @@ pub enum BodyError {
         /// What the turn holds, in words.
         prompt: &'static str,
     },
-    /// A template gave no JSON for this turn.
-    #[error("template does not give valid JSON: {reason}")]
+    /// The template is missing, or gives no JSON for this turn.
+    #[error("template: {reason}")]
     Template {
-        /// What the JSON parser said.
+        /// What is wrong.
         reason: String,
     },
+}
+
+impl BodyError {
+    pub(super) fn unsupported(endpoint: EndpointType, prompt: &Prompt) -> Self {
+        let prompt = match prompt {
+            Prompt::Texts { images, .. } if !images.is_empty() => "images",
+            Prompt::Texts { .. } => "plain texts",
+            Prompt::Ranking { .. } => "a query with passages",
+            Prompt::TokenIds(_) => "token ids",
+            Prompt::Body(_) => "complete bodies",
+        };
+        BodyError::Unsupported { endpoint, prompt }
+    }
 }
 
 impl<'a> BodyInput<'a> {
@@ -82,24 +95,13 @@ impl<'a> BodyInput<'a> {
         of_turn.or_else(|| self.extra.get(key))
     }
 
-    fn has_extra(&self) -> bool {
+    pub(super) fn has_extra(&self) -> bool {
         !self.extra.is_empty() || self.turn.extra.as_ref().is_some_and(|extra| !extra.is_empty())
     }
 
     /// Whether the body as sent asks for a stream: a merged `stream` field has the last word.
     pub fn streams(&self) -> bool {
         self.extra("stream").and_then(Value::as_bool).unwrap_or(self.streaming)
-    }
-
-    pub(super) fn unsupported(&self, endpoint: EndpointType) -> BodyError {
-        let prompt = match &self.turn.prompt {
-            Prompt::Texts { images, .. } if !images.is_empty() => "images",
-            Prompt::Texts { .. } => "plain texts",
-            Prompt::Ranking { .. } => "a query with passages",
-            Prompt::TokenIds(_) => "token ids",
-            Prompt::Body(_) => "complete bodies",
-        };
-        BodyError::Unsupported { endpoint, prompt }
     }
 }
 
@@ -241,10 +243,19 @@ pub(super) fn write_list<T>(
     out.push(b']');
 }
 
+/// The plain texts of a prompt; none where it holds something else.
+pub(super) fn texts(prompt: &Prompt) -> &[Arc<str>] {
+    match prompt {
+        Prompt::Texts { texts, .. } => texts,
+        _ => &[],
+    }
+}
+
 /// Length of a prompt's texts in bytes: enough to reserve a buffer.
 pub(super) fn text_size(prompt: &Prompt) -> usize {
     match prompt {
         Prompt::Texts { texts, images } => {
+            // A sixteenth more for escapes.
             texts.iter().map(|text| text.len() + text.len() / 16 + 32).sum::<usize>()
                 + images.iter().map(|image| image.url.len() + 64).sum::<usize>()
         }
@@ -262,3 +273,6 @@ pub(super) fn data_url(url: &str) -> Option<(Cow<'_, str>, &str)> {
     let media_type = head.split(';').next().filter(|name| !name.is_empty()).unwrap_or("image/png");
     Some((Cow::Borrowed(media_type), data))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,24 +3,20 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::EndpointType;
-use super::body::{BodyError, BodyInput, BodyWriter};
+use super::body::{BodyInput, BodyWriter};
 use super::conversation::{self, Dialect};
 use super::reading::{Reading, Shape};
 use super::usage::WireUsage;
 use super::wire::{Few, Number, Text};
 
 /// Keys in AIPerf's order: `messages`, `model`, `stream`, the limit, the user's, `stream_options`.
-pub(super) fn body(input: &BodyInput<'_>) -> Result<Vec<u8>, BodyError> {
-    if !conversation::is_message(&input.turn.prompt) {
-        return Err(input.unsupported(EndpointType::Chat));
-    }
+pub(super) fn body(input: &BodyInput<'_>) -> Vec<u8> {
     let mut body = BodyWriter::new(input, conversation::size(input));
     body.field("messages", |out| conversation::write(out, input, Dialect::Chat));
     body.model_and_stream();
     body.output_limit(if input.legacy_max_tokens { "max_tokens" } else { "max_completion_tokens" });
     body.stream_options();
-    Ok(body.finish())
+    body.finish()
 }
 
 /// An event of a stream, or a whole answer: they differ in `delta` and `message`.
@@ -78,10 +74,10 @@ struct Function<'a> {
     arguments: Text<'a>,
 }
 
-pub(super) fn read(data: &[u8], reading: &mut Reading) -> Result<Shape, serde_json::Error> {
-    let message: ChatMessage<'_> = serde_json::from_slice(data)?;
+pub(super) fn read(text: &str, reading: &mut Reading) -> Result<Shape, serde_json::Error> {
+    let message: ChatMessage<'_> = serde_json::from_str(text)?;
     if is_error(message.error, &message.object) {
-        reading.error_event(data);
+        reading.error_event(text);
         return Ok(Shape::Known);
     }
     for choice in message.choices.iter() {

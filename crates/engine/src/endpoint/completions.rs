@@ -3,8 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::EndpointType;
-use super::body::{BodyError, BodyInput, BodyWriter, text_size, write_list, write_number, write_string};
+use super::body::{BodyInput, BodyWriter, text_size, texts, write_list, write_number, write_string};
 use super::chat::{choice_index, is_error};
 use super::reading::{Reading, Shape};
 use super::usage::WireUsage;
@@ -13,22 +12,20 @@ use crate::dataset::Prompt;
 
 /// Keys in AIPerf's order: `prompt`, `model`, `stream`, `max_tokens`, the user's, `stream_options`.
 /// A single prompt is a plain string: some gateways refuse a list of one.
-pub(super) fn body(input: &BodyInput<'_>) -> Result<Vec<u8>, BodyError> {
-    let mut body = BodyWriter::new(input, text_size(&input.turn.prompt));
-    match &input.turn.prompt {
-        Prompt::Texts { texts, images } if images.is_empty() => match texts.as_slice() {
-            [text] => body.string("prompt", text),
-            texts => body.field("prompt", |out| write_list(out, texts, |out, text| write_string(out, text))),
+pub(super) fn body(input: &BodyInput<'_>) -> Vec<u8> {
+    let prompt = &input.turn.prompt;
+    let mut body = BodyWriter::new(input, text_size(prompt));
+    body.field("prompt", |out| match prompt {
+        Prompt::TokenIds(ids) => write_list(out, ids.iter(), |out, id| write_number(out, *id)),
+        prompt => match texts(prompt) {
+            [text] => write_string(out, text),
+            texts => write_list(out, texts, |out, text| write_string(out, text)),
         },
-        Prompt::TokenIds(ids) => {
-            body.field("prompt", |out| write_list(out, ids.iter(), |out, id| write_number(out, *id)));
-        }
-        _ => return Err(input.unsupported(EndpointType::Completions)),
-    }
+    });
     body.model_and_stream();
     body.output_limit("max_tokens");
     body.stream_options();
-    Ok(body.finish())
+    body.finish()
 }
 
 /// An event of a stream and a whole answer have the same shape.
@@ -54,10 +51,10 @@ struct Choice<'a> {
     finish_reason: Text<'a>,
 }
 
-pub(super) fn read(data: &[u8], reading: &mut Reading) -> Result<Shape, serde_json::Error> {
-    let message: Completion<'_> = serde_json::from_slice(data)?;
+pub(super) fn read(text: &str, reading: &mut Reading) -> Result<Shape, serde_json::Error> {
+    let message: Completion<'_> = serde_json::from_str(text)?;
     if is_error(message.error, &message.object) {
-        reading.error_event(data);
+        reading.error_event(text);
         return Ok(Shape::Known);
     }
     for choice in message.choices.iter() {

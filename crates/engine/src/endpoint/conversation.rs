@@ -20,11 +20,6 @@ enum Entry<'a> {
     User(&'a Prompt),
 }
 
-/// Whether a prompt can be written as a user message.
-pub(super) fn is_message(prompt: &Prompt) -> bool {
-    matches!(prompt, Prompt::Texts { .. })
-}
-
 /// Bytes to reserve for the messages.
 pub(super) fn size(input: &BodyInput<'_>) -> usize {
     let session = input.session;
@@ -68,13 +63,17 @@ pub(super) fn write(out: &mut Vec<u8>, input: &BodyInput<'_>, dialect: Dialect) 
     });
 }
 
-/// A single text is a plain string: some servers refuse lists of parts.
+/// A single text is a plain string: some servers refuse lists of parts, and all refuse an empty list.
 fn write_content(out: &mut Vec<u8>, prompt: &Prompt, dialect: Dialect) {
-    let Prompt::Texts { texts, images } = prompt else {
-        return write_string(out, "");
+    // `Endpoint::accepts` refuses other prompts before they come here.
+    let (texts, images) = match prompt {
+        Prompt::Texts { texts, images } => (texts.as_slice(), images.as_slice()),
+        _ => Default::default(),
     };
-    if let ([text], []) = (texts.as_slice(), images.as_slice()) {
-        return write_string(out, text);
+    match (texts, images) {
+        ([text], []) => return write_string(out, text),
+        ([], []) => return write_string(out, ""),
+        _ => {}
     }
     let parts =
         texts.iter().map(|text| (true, &**text)).chain(images.iter().map(|image| (false, &*image.url)));

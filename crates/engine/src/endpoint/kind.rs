@@ -162,7 +162,7 @@ impl EndpointType {
         }
     }
 
-    /// Whether a stream of this API must announce its end. Free-form APIs may just stop.
+    /// Whether a stream of this API must announce its end. APIs we do not know may just stop.
     pub(super) fn announces_end(self) -> bool {
         !matches!(self, EndpointType::Raw | EndpointType::Template)
     }

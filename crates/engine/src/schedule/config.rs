@@ -8,38 +8,20 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// How arrivals of an open loop are spaced (`--arrival-pattern`).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ArrivalPattern {
-    /// Even gaps.
-    Constant,
-    /// Exponential gaps.
-    Poisson,
-    /// Gamma gaps.
-    Gamma {
-        /// Shape of the distribution: 1 is Poisson, below 1 burstier, above 1 smoother.
-        smoothness: f64,
-    },
-    /// Everything at once, as far as the concurrency allows.
-    ConcurrencyBurst,
-}
+use crate::choice::choice;
 
-/// The word given to `--arrival-pattern`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PatternName {
-    /// `constant`
-    #[serde(alias = "CONSTANT")]
-    Constant,
-    /// `poisson`
-    #[serde(alias = "POISSON")]
-    Poisson,
-    /// `gamma`
-    #[serde(alias = "GAMMA")]
-    Gamma,
-    /// `concurrency-burst`
-    #[serde(alias = "concurrency-burst")]
-    ConcurrencyBurst,
+choice! {
+    /// How arrivals of an open loop are spaced (`--arrival-pattern`).
+    pub enum ArrivalPattern {
+        /// Even gaps.
+        Constant = "constant",
+        /// Exponential gaps.
+        Poisson = "poisson",
+        /// Gamma gaps, of the shape `--arrival-smoothness`.
+        Gamma = "gamma",
+        /// Everything at once, as far as the concurrency allows.
+        ConcurrencyBurst = "concurrency-burst",
+    }
 }
 
 /// Every load flag. Defaults are those of CLI.md.
@@ -53,7 +35,7 @@ pub struct LoadConfig {
     /// `--request-rate`: requests per second (open loop).
     pub request_rate: Option<f64>,
     /// `--arrival-pattern`: `poisson` when not given.
-    pub arrival_pattern: Option<PatternName>,
+    pub arrival_pattern: Option<ArrivalPattern>,
     /// `--arrival-smoothness`: shape of `gamma`, which it selects when given alone.
     pub arrival_smoothness: Option<f64>,
     /// `--request-rate-series`: JSON file of control points.
@@ -113,7 +95,7 @@ pub struct LoadConfig {
     /// `--warmup-request-rate`.
     pub warmup_request_rate: Option<f64>,
     /// `--warmup-arrival-pattern`.
-    pub warmup_arrival_pattern: Option<PatternName>,
+    pub warmup_arrival_pattern: Option<ArrivalPattern>,
     /// `--warmup-grace-period`: `inf` when not given.
     #[serde(with = "seconds_or_inf")]
     pub warmup_grace_period: Option<f64>,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::config::{ArrivalPattern, LoadConfig, PatternName};
+use super::config::{ArrivalPattern, LoadConfig};
+use super::poisson::Spacing;
 use super::ramp::SlotRamp;
 use super::rate::{RateProfile, read_rate_series};
 use super::users::UserRate;
@@ -34,7 +35,7 @@ pub enum LoadShape {
         /// Requests per second over time.
         profile: RateProfile,
         /// Spacing.
-        pattern: ArrivalPattern,
+        spacing: Spacing,
     },
     /// The timestamps of a trace.
     FixedSchedule(TraceReplay),
@@ -115,15 +116,13 @@ fn seconds(value: Option<f64>) -> Option<Duration> {
     value.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
-fn pattern(name: Option<PatternName>, smoothness: Option<f64>) -> ArrivalPattern {
+fn spacing(name: Option<ArrivalPattern>, smoothness: Option<f64>) -> Spacing {
     match (name, smoothness) {
-        (Some(PatternName::Constant), _) => ArrivalPattern::Constant,
-        (Some(PatternName::ConcurrencyBurst), _) => ArrivalPattern::ConcurrencyBurst,
-        (Some(PatternName::Gamma), smoothness) => {
-            ArrivalPattern::Gamma { smoothness: smoothness.unwrap_or(1.0) }
-        }
-        (None, Some(smoothness)) => ArrivalPattern::Gamma { smoothness },
-        (Some(PatternName::Poisson) | None, _) => ArrivalPattern::Poisson,
+        (Some(ArrivalPattern::Constant), _) => Spacing::Constant,
+        (Some(ArrivalPattern::ConcurrencyBurst), _) => Spacing::ConcurrencyBurst,
+        (Some(ArrivalPattern::Gamma), smoothness) => Spacing::Gamma { smoothness: smoothness.unwrap_or(1.0) },
+        (None, Some(smoothness)) => Spacing::Gamma { smoothness },
+        (Some(ArrivalPattern::Poisson) | None, _) => Spacing::Poisson,
     }
 }
 
@@ -142,14 +141,14 @@ impl LoadConfig {
     }
 
     fn shape(&self, context: &LoadContext) -> Result<LoadShape, LoadError> {
-        let spacing = pattern(self.arrival_pattern, self.arrival_smoothness);
+        let spacing = spacing(self.arrival_pattern, self.arrival_smoothness);
         let ramp = self.request_rate_ramp_duration;
         if let Some(rate) = self.request_rate {
-            return Ok(LoadShape::Rate { profile: ramped(rate, ramp), pattern: spacing });
+            return Ok(LoadShape::Rate { profile: ramped(rate, ramp), spacing });
         }
         if let Some(path) = &self.request_rate_series {
             let profile = RateProfile::series(&read_rate_series(path)?, ramp.unwrap_or(0.0));
-            return Ok(LoadShape::Rate { profile, pattern: spacing });
+            return Ok(LoadShape::Rate { profile, spacing });
         }
         if let (Some(rate), Some(users)) = (self.user_centric_rate, self.num_users) {
             let turns = context.turns_mean.round().max(1.0) as u32;
@@ -208,7 +207,7 @@ impl LoadConfig {
         let shape = match self.warmup_request_rate.or(self.request_rate) {
             Some(rate) => LoadShape::Rate {
                 profile: ramped(rate, self.warmup_request_rate_ramp_duration),
-                pattern: pattern(
+                spacing: spacing(
                     self.warmup_arrival_pattern.or(self.arrival_pattern),
                     self.arrival_smoothness,
                 ),
@@ -230,3 +229,6 @@ impl LoadConfig {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,21 @@
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1, Gamma};
 
-use super::config::ArrivalPattern;
+/// How the arrivals of an open loop are spaced.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Spacing {
+    /// Even gaps.
+    Constant,
+    /// Exponential gaps.
+    Poisson,
+    /// Gamma gaps.
+    Gamma {
+        /// Shape of the distribution: 1 is Poisson, below 1 burstier, above 1 smoother.
+        smoothness: f64,
+    },
+    /// Everything at once, as far as the concurrency allows.
+    ConcurrencyBurst,
+}
 
 /// Points of a renewal process with mean gap 1.
 pub(super) struct UnitPoints {
@@ -25,16 +39,16 @@ enum Gaps {
 }
 
 impl UnitPoints {
-    pub(super) fn new(pattern: ArrivalPattern, rng: ChaCha8Rng) -> Self {
-        let gaps = match pattern {
-            ArrivalPattern::Constant => Gaps::Constant,
-            ArrivalPattern::Poisson => Gaps::Exponential,
-            ArrivalPattern::Gamma { smoothness } => match Gamma::new(smoothness, 1.0 / smoothness) {
+    pub(super) fn new(spacing: Spacing, rng: ChaCha8Rng) -> Self {
+        let gaps = match spacing {
+            Spacing::Constant => Gaps::Constant,
+            Spacing::Poisson => Gaps::Exponential,
+            Spacing::Gamma { smoothness } => match Gamma::new(smoothness, 1.0 / smoothness) {
                 Ok(gamma) => Gaps::Gamma(gamma),
                 // A shape that validation refuses (not positive) has no gamma; shape 1 is the exponential.
                 Err(_) => Gaps::Exponential,
             },
-            ArrivalPattern::ConcurrencyBurst => Gaps::Burst,
+            Spacing::ConcurrencyBurst => Gaps::Burst,
         };
         Self { gaps, rng, at: 0.0, count: 0 }
     }

@@ -73,6 +73,12 @@ impl RateProfile {
         Self { segments }
     }
 
+    /// The highest rate of the profile, in requests per second.
+    #[must_use]
+    pub fn peak(&self) -> f64 {
+        self.segments.iter().map(|segment| segment.rate).fold(0.0, f64::max)
+    }
+
     /// Requests due in the first `seconds`: the integral of the rate.
     #[must_use]
     pub fn requests_until(&self, seconds: f64) -> f64 {
@@ -112,30 +118,49 @@ impl RateProfile {
     }
 }
 
-/// Reads the JSON file of `--request-rate-series`: `{"points": [...]}` or the list alone, each point
-/// `{"time_s": 0, "qps": 5}`, at least two, times rising.
+/// Reads the file of `--request-rate-series`: JSON (`{"points": [{"time_s": 0, "qps": 5}, ...]}`, or the
+/// list alone) or lines of `seconds,rate`. At least two points, times rising.
 ///
 /// # Errors
-/// Names the file and the point that is wrong.
+/// Names the file and the point or line that is wrong.
 pub fn read_rate_series(path: &Path) -> Result<Vec<RatePoint>, LoadError> {
+    let wrong = |reason: String| LoadError::Series { path: path.to_owned(), reason };
+    let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+    let points = match text.trim_start().starts_with(['{', '[']) {
+        true => parse_json(&text),
+        false => parse_lines(&text),
+    };
+    let points = points.map_err(wrong)?;
+    check_series(&points).map_err(wrong)?;
+    Ok(points)
+}
+
+fn parse_json(text: &str) -> Result<Vec<RatePoint>, String> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Document {
         Points { points: Vec<serde_json::Value> },
         List(Vec<serde_json::Value>),
     }
-    let wrong = |reason: String| LoadError::Series { path: path.to_owned(), reason };
-    let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-    let document: Document = serde_json::from_str(&text)
-        .map_err(|_| wrong("expected `{\"points\": [{\"time_s\": 0, \"qps\": 5}, ...]}`".to_owned()))?;
+    let document: Document = serde_json::from_str(text)
+        .map_err(|_| "expected `{\"points\": [{\"time_s\": 0, \"qps\": 5}, ...]}`".to_owned())?;
     let (Document::Points { points } | Document::List(points)) = document;
-    let points = points
-        .into_iter()
-        .enumerate()
-        .map(|(index, point)| serde_json::from_value(point).map_err(|e| wrong(format!("point {index}: {e}"))))
-        .collect::<Result<Vec<RatePoint>, _>>()?;
-    check_series(&points).map_err(wrong)?;
-    Ok(points)
+    let parse = |(index, point)| serde_json::from_value(point).map_err(|e| format!("point {index}: {e}"));
+    points.into_iter().enumerate().map(parse).collect()
+}
+
+/// Lines of `seconds,rate`; blank lines and those that begin with `#` are skipped.
+fn parse_lines(text: &str) -> Result<Vec<RatePoint>, String> {
+    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+    lines
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(number, line)| {
+            let point = line.split_once(',').and_then(|(time, rate)| {
+                Some(RatePoint { time_s: time.trim().parse().ok()?, qps: rate.trim().parse().ok()? })
+            });
+            point.ok_or_else(|| format!("line {number}: expected `seconds,rate`, found `{line}`"))
+        })
+        .collect()
 }
 
 /// What is wrong with the points of a series, if anything.
@@ -206,12 +231,15 @@ mod tests {
         let good = r#"{"points":[{"time_s":0,"qps":1},{"time_s":60,"qps":5.5}]}"#;
         assert_eq!(read(good).expect("good")[1], RatePoint { time_s: 60.0, qps: 5.5 });
         assert_eq!(read(r#"[{"time_s":0,"qps":1},{"time_s":60,"qps":5}]"#).expect("list").len(), 2);
+        let lines = read("# seconds,rate\n0, 1\n\n60, 5.5\n").expect("lines");
+        assert_eq!(lines, read(good).expect("good"));
         for (text, part) in [
             (r#"{"points":[{"time_s":0,"qps":1}]}"#, "two points"),
             (r#"[{"time_s":0,"qps":1},{"time_s":0,"qps":5}]"#, "point 1: time_s"),
             (r#"[{"time_s":0,"qps":1},{"time_s":1,"qps":0}]"#, "point 1: qps"),
             (r#"[{"time_s":0,"qps":1},{"time_s":1,"rate":2}]"#, "point 1: unknown field `rate`"),
-            ("nonsense", "expected"),
+            ("{nonsense", "expected"),
+            ("0,1\nnonsense", "line 2: expected `seconds,rate`"),
         ] {
             let message = read(text).expect_err("bad series");
             assert!(message.contains(part) && message.contains("series.json"), "{message}");

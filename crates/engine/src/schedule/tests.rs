@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::distance::{ks_critical, ks_distance_to};
 use super::*;
 
-fn rate(profile: RateProfile, pattern: ArrivalPattern, requests: u64) -> PhasePlan {
-    PhasePlan { shape: LoadShape::Rate { profile, pattern }, requests: Some(requests), ..closed(1) }
+fn rate(profile: RateProfile, spacing: Spacing, requests: u64) -> PhasePlan {
+    PhasePlan { shape: LoadShape::Rate { profile, spacing }, requests: Some(requests), ..closed(1) }
 }
 
 fn closed(concurrency: u32) -> PhasePlan {
@@ -42,7 +42,7 @@ fn gaps(arrivals: &[Arrival]) -> Vec<f64> {
 
 #[test]
 fn constant_is_even() {
-    let arrivals = whole(&rate(RateProfile::constant(8.0), ArrivalPattern::Constant, 5), 1);
+    let arrivals = whole(&rate(RateProfile::constant(8.0), Spacing::Constant, 5), 1);
     let offsets: Vec<_> = arrivals.iter().map(|a| a.intended_offset_ns / 1_000_000).collect();
     assert_eq!(offsets, [0, 125, 250, 375, 500]);
     assert!(arrivals.iter().enumerate().all(|(i, a)| a.number == i as u64 && a.session.is_none()));
@@ -50,21 +50,21 @@ fn constant_is_even() {
 
 #[test]
 fn first_arrivals_are_pinned() {
-    let first = |pattern| -> Vec<u64> {
-        let plan = rate(RateProfile::constant(10.0), pattern, 5);
+    let first = |spacing| -> Vec<u64> {
+        let plan = rate(RateProfile::constant(10.0), spacing, 5);
         whole(&plan, 42).iter().map(|arrival| arrival.intended_offset_ns).collect()
     };
     let poisson = [202_308_787, 286_057_054, 376_889_724, 430_451_722, 617_607_504];
-    assert_eq!(first(ArrivalPattern::Poisson), poisson);
+    assert_eq!(first(Spacing::Poisson), poisson);
     assert_eq!(
-        first(ArrivalPattern::Gamma { smoothness: 0.5 }),
+        first(Spacing::Gamma { smoothness: 0.5 }),
         [41_252_725, 117_755_511, 168_701_748, 430_370_319, 433_174_187]
     );
 }
 
 #[test]
 fn poisson_gaps_are_exponential() {
-    let arrivals = whole(&rate(RateProfile::constant(100.0), ArrivalPattern::Poisson, 20_000), 5);
+    let arrivals = whole(&rate(RateProfile::constant(100.0), Spacing::Poisson, 20_000), 5);
     let distance = ks_distance_to(&gaps(&arrivals), |gap| 1.0 - (-100.0 * gap).exp()).expect("arrivals");
     // One-sample critical value at 0.01 is 1.628 / sqrt(n).
     assert!(distance < 1.628 / (20_000f64).sqrt(), "{distance}");
@@ -73,14 +73,12 @@ fn poisson_gaps_are_exponential() {
 #[test]
 fn gamma_gaps_have_their_shape() {
     // Shape 2 is the Erlang distribution: its distribution function is closed.
-    let arrivals =
-        whole(&rate(RateProfile::constant(50.0), ArrivalPattern::Gamma { smoothness: 2.0 }, 20_000), 6);
+    let arrivals = whole(&rate(RateProfile::constant(50.0), Spacing::Gamma { smoothness: 2.0 }, 20_000), 6);
     let erlang = |gap: f64| 1.0 - (-100.0 * gap).exp() * (1.0 + 100.0 * gap);
     let distance = ks_distance_to(&gaps(&arrivals), erlang).expect("arrivals");
     assert!(distance < 1.628 / (20_000f64).sqrt(), "{distance}");
     // Shape 1/4: coefficient of variation 2.
-    let bursty =
-        whole(&rate(RateProfile::constant(50.0), ArrivalPattern::Gamma { smoothness: 0.25 }, 40_000), 7);
+    let bursty = whole(&rate(RateProfile::constant(50.0), Spacing::Gamma { smoothness: 0.25 }, 40_000), 7);
     let gaps = gaps(&bursty);
     let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
     let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
@@ -90,21 +88,20 @@ fn gamma_gaps_have_their_shape() {
 
 #[test]
 fn patterns_are_told_apart_by_the_distance() {
-    let instants = |pattern, seed| -> Vec<u64> {
-        let plan = rate(RateProfile::constant(100.0), pattern, 2_000);
+    let instants = |spacing, seed| -> Vec<u64> {
+        let plan = rate(RateProfile::constant(100.0), spacing, 2_000);
         whole(&plan, seed).iter().map(|arrival| arrival.intended_offset_ns).collect()
     };
-    let poisson = instants(ArrivalPattern::Poisson, 1);
+    let poisson = instants(Spacing::Poisson, 1);
     let bound = ks_critical(2_000, 2_000);
-    let again = distance::arrival_distance(&poisson, &instants(ArrivalPattern::Poisson, 2)).expect("both");
-    let constant =
-        distance::arrival_distance(&poisson, &instants(ArrivalPattern::Constant, 1)).expect("both");
+    let again = distance::arrival_distance(&poisson, &instants(Spacing::Poisson, 2)).expect("both");
+    let constant = distance::arrival_distance(&poisson, &instants(Spacing::Constant, 1)).expect("both");
     assert!(again < bound && constant > 5.0 * bound, "{again} {constant} {bound}");
 }
 
 #[test]
 fn a_ramp_delivers_its_integral() {
-    let mut plan = rate(RateProfile::ramped(200.0, 10.0), ArrivalPattern::Poisson, 100_000);
+    let mut plan = rate(RateProfile::ramped(200.0, 10.0), Spacing::Poisson, 100_000);
     plan.duration = Some(Duration::from_secs(20));
     let arrivals = whole(&plan, 3);
     let until = |seconds: u64| {
@@ -176,18 +173,18 @@ fn shares_count_what_they_hold() {
 }
 
 fn any_plan() -> impl Strategy<Value = PhasePlan> {
-    let pattern = prop_oneof![
-        Just(ArrivalPattern::Constant),
-        Just(ArrivalPattern::Poisson),
-        (0.1f64..10.0).prop_map(|smoothness| ArrivalPattern::Gamma { smoothness }),
-        Just(ArrivalPattern::ConcurrencyBurst),
+    let spacing = prop_oneof![
+        Just(Spacing::Constant),
+        Just(Spacing::Poisson),
+        (0.1f64..10.0).prop_map(|smoothness| Spacing::Gamma { smoothness }),
+        Just(Spacing::ConcurrencyBurst),
     ];
     let profile = prop_oneof![
         (0.5f64..2_000.0).prop_map(RateProfile::constant),
         (0.5f64..2_000.0, 0.1f64..30.0).prop_map(|(rate, ramp)| RateProfile::ramped(rate, ramp)),
     ];
     prop_oneof![
-        (profile, pattern, 0u64..300).prop_map(|(profile, pattern, n)| rate(profile, pattern, n)),
+        (profile, spacing, 0u64..300).prop_map(|(profile, spacing, n)| rate(profile, spacing, n)),
         (1u32..50).prop_map(closed),
         (any::<bool>(), 0.5f64..8.0).prop_map(|(auto, speedup)| trace(auto, None, None, speedup)),
         (0.5f64..100.0, 1u32..20, 1u32..6).prop_map(|(rate, users, turns)| PhasePlan {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::config::{LoadConfig, PatternName};
+use super::config::{ArrivalPattern, LoadConfig};
 use super::plan::LoadContext;
 
 /// Why a load configuration cannot run.
@@ -38,6 +38,9 @@ pub enum LoadError {
         reason: String,
     },
 }
+
+/// `--num-users` at most.
+const MAX_USERS: u64 = 1_000_000;
 
 /// Refuses with [`LoadError::Needs`] when the flag is set and the condition does not hold.
 fn need(set: bool, flag: &'static str, holds: bool, needs: &'static str) -> Result<(), LoadError> {
@@ -156,7 +159,7 @@ fn rates(config: &LoadConfig) -> Result<(), LoadError> {
     need(
         config.arrival_smoothness.is_some(),
         "--arrival-smoothness",
-        matches!(config.arrival_pattern, None | Some(PatternName::Gamma)),
+        matches!(config.arrival_pattern, None | Some(ArrivalPattern::Gamma)),
         "`--arrival-pattern gamma`",
     )?;
     need(
@@ -250,6 +253,10 @@ fn users(config: &LoadConfig, context: &LoadContext) -> Result<(), LoadError> {
         "sessions of two turns or more on average: `--session-turns-mean 2`",
     )?;
     let Some(users) = config.num_users.map(u64::from) else { return Ok(()) };
+    if users > MAX_USERS {
+        let expected = format!("at most {MAX_USERS}");
+        return Err(LoadError::Range { flag: "--num-users", value: users.to_string(), expected });
+    }
     for (flag, value) in
         [("--conversation-num", config.conversation_num), ("--request-count", config.request_count)]
     {

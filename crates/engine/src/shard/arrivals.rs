@@ -64,14 +64,18 @@ pub(super) async fn requests(context: Rc<PhaseContext>, arrivals: Schedule, max_
         if context.budget.is_spent() {
             break;
         }
-        let ticket = Ticket { intended, slots: slots.clone() };
-        if let Err(ticket) = due.give(ticket)
-            && context.budget.take_session().is_some()
-        {
-            let Some(job) = context.next_job().await else { break };
-            running.spawn_local(begin(context.clone(), job, ticket, due.clone()));
-        }
         while running.try_join_next().is_some() {}
+        let ticket = Ticket { intended, slots: slots.clone() };
+        let Err(ticket) = due.give(ticket) else { continue };
+        match context.budget.take_session() {
+            Some(_) => {
+                let Some(job) = context.next_job().await else { break };
+                running.spawn_local(begin(context.clone(), job, ticket, due.clone()));
+            }
+            // All sessions have begun; arrivals only serve the turns of those that still run.
+            None if running.is_empty() => break,
+            None => {}
+        }
     }
     due.close();
     while running.join_next().await.is_some() {}

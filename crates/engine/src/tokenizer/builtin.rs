@@ -10,8 +10,8 @@ fn encoder() -> &'static CoreBPE {
     tiktoken_rs::o200k_base_singleton()
 }
 
-pub(super) fn count(text: &str) -> u32 {
-    parts(text).map(|part| encoder().count_ordinary(part) as u32).sum()
+pub(super) fn count(text: &str) -> usize {
+    parts(text).map(|part| encoder().count_ordinary(part)).sum()
 }
 
 pub(super) fn encode(text: &str) -> Vec<u32> {

@@ -36,8 +36,8 @@ impl FileTokenizer {
 
     /// Tokens of `text`, no special tokens added. A text that the tokenizer refuses counts 0.
     #[must_use]
-    pub fn count(&self, text: &str) -> u32 {
-        self.inner.encode_fast(text, false).map_or(0, |encoding| encoding.len() as u32)
+    pub fn count(&self, text: &str) -> usize {
+        self.inner.encode_fast(text, false).map_or(0, |encoding| encoding.len())
     }
 
     /// Token ids of `text`, no special tokens added. Empty for a text that the tokenizer refuses.

@@ -183,6 +183,17 @@ fn single_line_data_borrows_from_the_body() {
 }
 
 #[test]
+fn fields_are_the_type_if_any_and_the_data() {
+    let mut body = StampedBody::default();
+    body.append(b"data: 1\n\ndata: a\ndata: b\xFF\nevent: add\n\n", MonoNs(1));
+    let fields: Vec<Vec<_>> = events(&body)
+        .map(|event| event.fields().map(|(name, value)| (name, value.into_owned())).collect())
+        .collect();
+    let pair = |name, value: &str| (name, value.to_owned());
+    assert_eq!(fields, [vec![pair("data", "1")], vec![pair("event", "add"), pair("data", "a\nb\u{FFFD}")]]);
+}
+
+#[test]
 fn an_event_over_the_limit_is_refused_however_it_arrives() {
     let stream = format!("data: ok\n\ndata: {}\n\ndata: never\n\n", "x".repeat(100));
     for step in [1, 7, 50, stream.len()] {

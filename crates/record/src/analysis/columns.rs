@@ -83,15 +83,6 @@ impl Column {
         }
     }
 
-    /// Factor that makes its values fine enough integers for a histogram.
-    fn scale(self) -> f64 {
-        match self {
-            Column::TokenRate | Column::BytesPerToken => 1e3,
-            Column::ChunksPerToken | Column::LatencyDifference | Column::TtftDifference => 1e6,
-            _ => 1.0,
-        }
-    }
-
     /// Gives the values of one record to `add`.
     pub(crate) fn values(self, row: &Observation, add: &mut dyn FnMut(f64)) {
         let mut some = |value: Option<f64>| {
@@ -225,9 +216,8 @@ impl Rows {
     }
 
     fn fold(&mut self) {
-        let distributions = self.folded.get_or_insert_with(|| {
-            COLUMNS.iter().map(|column| Distribution::new(0, column.scale())).collect()
-        });
+        let distributions =
+            self.folded.get_or_insert_with(|| COLUMNS.iter().map(|_| Distribution::new(0)).collect());
         for block in std::mem::take(&mut self.blocks) {
             for row in &block {
                 fold_row(distributions, row);

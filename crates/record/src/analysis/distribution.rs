@@ -1,7 +1,8 @@
-//! Values of one figure: exact up to a bound, an HDR histogram beyond it.
+//! Values of one figure: exact up to a bound, a histogram beyond it.
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
+
+use crate::statistics::histogram::LogHistogram;
 
 /// Summary of the values of one figure.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -85,16 +86,15 @@ impl Summary {
     }
 }
 
-/// Values that are counted one by one up to a bound and by histogram afterwards.
-///
-/// The histogram holds integers, so each value is multiplied by `scale` first; with three significant digits its
-/// relative error is at most 0.1 %.
+/// Mantissa bits of a histogram bucket: the middle of a bucket is within 0.05 % of its values.
+const PRECISION: u32 = 10;
+
+/// Values that are kept one by one up to a bound and counted in a histogram afterwards.
 #[derive(Clone, Debug)]
 pub struct Distribution {
     exact: Vec<f64>,
     limit: usize,
-    scale: f64,
-    histogram: Option<Histogram<u64>>,
+    histogram: Option<LogHistogram>,
     count: u64,
     sum: f64,
     min: f64,
@@ -103,11 +103,10 @@ pub struct Distribution {
 
 impl Distribution {
     /// An empty distribution that keeps up to `limit` values exactly.
-    pub fn new(limit: usize, scale: f64) -> Self {
+    pub fn new(limit: usize) -> Self {
         Distribution {
             exact: Vec::new(),
             limit,
-            scale,
             histogram: None,
             count: 0,
             sum: 0.0,
@@ -126,7 +125,7 @@ impl Distribution {
         self.min = self.min.min(value);
         self.max = self.max.max(value);
         match &mut self.histogram {
-            Some(histogram) => histogram.saturating_record((value * self.scale).round() as u64),
+            Some(histogram) => histogram.add(value, 1),
             None => {
                 self.exact.push(value);
                 if self.exact.len() > self.limit {
@@ -147,9 +146,7 @@ impl Distribution {
         if other.histogram.is_some() || self.histogram.is_some() || self.exact.len() > self.limit {
             self.fold();
             if let (Some(own), Some(others)) = (&mut self.histogram, &other.histogram) {
-                // Both grow on demand, so adding cannot be out of range.
-                let added = own.add(others);
-                debug_assert!(added.is_ok());
+                own.merge(others);
             }
         }
     }
@@ -161,9 +158,9 @@ impl Distribution {
 
     /// Moves the exact values into the histogram.
     fn fold(&mut self) {
-        let histogram = self.histogram.get_or_insert_with(new_histogram);
+        let histogram = self.histogram.get_or_insert_with(|| LogHistogram::new(PRECISION));
         for value in std::mem::take(&mut self.exact) {
-            histogram.saturating_record((value * self.scale).round() as u64);
+            histogram.add(value, 1);
         }
     }
 
@@ -172,12 +169,8 @@ impl Distribution {
         let Some(histogram) = &self.histogram else {
             return Summary::of(&mut self.exact, unit);
         };
-        let n = histogram.len();
-        let at = |p: f64| {
-            let rank = nearest_rank(n as usize, p) as f64 + 1.0;
-            let value = histogram.value_at_quantile((rank - 0.5) / n as f64) as f64 / self.scale;
-            value.clamp(self.min, self.max)
-        };
+        let rank = |p| nearest_rank(self.count as usize, p) as f64;
+        let at = |p| histogram.value_at(rank(p)).map_or(self.min, |value| value.clamp(self.min, self.max));
         Some(Summary {
             unit,
             count: self.count,
@@ -193,16 +186,6 @@ impl Distribution {
             approximate: true,
         })
     }
-}
-
-fn new_histogram() -> Histogram<u64> {
-    // Bounds that are valid by construction: 1 to 2^50 with three digits.
-    let mut histogram = match Histogram::new_with_bounds(1, 1 << 50, 3) {
-        Ok(histogram) => histogram,
-        Err(_) => unreachable!("constant bounds are valid"),
-    };
-    histogram.auto(true);
-    histogram
 }
 
 #[cfg(test)]
@@ -223,7 +206,7 @@ mod tests {
 
     #[test]
     fn beyond_the_bound_percentiles_stay_within_a_thousandth() {
-        let mut bounded = Distribution::new(100, 1.0);
+        let mut bounded = Distribution::new(100);
         let mut exact = Vec::new();
         for i in 0..20_000u64 {
             let value = (i * i % 7_919 * 1_000 + i) as f64;
@@ -242,8 +225,8 @@ mod tests {
 
     #[test]
     fn merged_parts_equal_the_whole() {
-        let mut whole = Distribution::new(1_000, 1.0);
-        let mut parts = [Distribution::new(1_000, 1.0), Distribution::new(1_000, 1.0)];
+        let mut whole = Distribution::new(1_000);
+        let mut parts = [Distribution::new(1_000), Distribution::new(1_000)];
         for i in 0..600u64 {
             whole.add((i * 37 % 600) as f64);
             parts[(i % 2) as usize].add((i * 37 % 600) as f64);
@@ -252,14 +235,14 @@ mod tests {
         first.merge(second, 1_000);
         assert_eq!(first.summary("x"), whole.summary("x"));
         // And one side beyond its bound, one below.
-        let mut large = Distribution::new(10, 1.0);
+        let mut large = Distribution::new(10);
         (0..100).for_each(|i| large.add(f64::from(i)));
-        let mut small = Distribution::new(10, 1.0);
+        let mut small = Distribution::new(10);
         small.add(1_000.0);
         large.merge(small.clone(), 10);
         small.merge(
             {
-                let mut again = Distribution::new(10, 1.0);
+                let mut again = Distribution::new(10);
                 (0..100).for_each(|i| again.add(f64::from(i)));
                 again
             },
@@ -270,7 +253,7 @@ mod tests {
 
     #[test]
     fn what_is_no_measurement_is_dropped() {
-        let mut values = Distribution::new(10, 1.0);
+        let mut values = Distribution::new(10);
         for value in [f64::NAN, f64::INFINITY, -1.0, 3.0] {
             values.add(value);
         }

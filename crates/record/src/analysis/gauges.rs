@@ -2,7 +2,13 @@
 //! `server_metrics_export.jsonl` or `.parquet`.
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
+use std::fs::File;
+use std::io::{self, BufRead};
+use std::sync::Arc;
+
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
+use parquet::schema::types::Type;
 
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +101,7 @@ impl GaugeSeries {
     ///
     /// # Errors
     /// The reader's own.
-    pub fn read_jsonl(&mut self, reader: &mut dyn BufRead) -> std::io::Result<()> {
+    pub fn read_jsonl(&mut self, reader: &mut dyn BufRead) -> io::Result<()> {
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -109,6 +115,39 @@ impl GaugeSeries {
                 }
             }
         }
+    }
+
+    /// Reads `server_metrics_export.parquet`.
+    ///
+    /// # Errors
+    /// A file that is no Parquet file or is damaged.
+    pub fn read_parquet(&mut self, file: File) -> io::Result<()> {
+        let reader = SerializedFileReader::new(file).map_err(io::Error::other)?;
+        let schema = reader.metadata().file_metadata().schema();
+        let fields: Vec<Arc<Type>> = schema
+            .get_fields()
+            .iter()
+            .filter(|field| ["metric_name", "timestamp_ns", "value"].contains(&field.name()))
+            .cloned()
+            .collect();
+        let wanted =
+            Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(io::Error::other)?;
+        for row in reader.get_row_iter(Some(wanted)).map_err(io::Error::other)? {
+            let row = row.map_err(io::Error::other)?;
+            let (mut name, mut at, mut value) = (None, None, None);
+            for (column, field) in row.get_column_iter() {
+                match (column.as_str(), field) {
+                    ("metric_name", Field::Str(text)) => name = Some(text),
+                    ("timestamp_ns", Field::Long(instant)) => at = u64::try_from(*instant).ok(),
+                    ("value", Field::Double(number)) => value = Some(*number),
+                    _ => {}
+                }
+            }
+            if let (Some(name), Some(at), Some(value)) = (name, at, value) {
+                self.add(name, at, value);
+            }
+        }
+        Ok(())
     }
 
     /// Adds one sample; samples of one instant (other label sets) are summed, of cache use the largest counts.
@@ -154,6 +193,32 @@ impl GaugeSeries {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parquet_and_json_lines_tell_the_same() {
+        let run = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../tests/fixtures/aiperf-run-streaming");
+        let (mut rows, mut lines) = (GaugeSeries::default(), GaugeSeries::default());
+        rows.read_parquet(File::open(run.join("server_metrics_export.parquet")).unwrap()).unwrap();
+        let text = std::fs::read(run.join("server_metrics_export.jsonl")).unwrap();
+        lines.read_jsonl(&mut text.as_slice()).unwrap();
+        let running = |gauges: &GaugeSeries| gauges.series["vllm:num_requests_running"].clone();
+        let (rows, lines) = (running(&rows), running(&lines));
+        assert!(!rows.is_empty());
+        for (instant, value) in &rows {
+            // Unchanged pages are left out of the JSON lines: the value before them still holds.
+            let (_, known) = lines.range(..=instant).next_back().unwrap();
+            assert_eq!(value, known, "at {instant}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_parquet_file_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.parquet");
+        std::fs::write(&path, "PAR1 but not really PAR1").unwrap();
+        assert!(GaugeSeries::default().read_parquet(File::open(&path).unwrap()).is_err());
+    }
 
     #[test]
     fn a_moment_sees_the_last_scrape_before_it() {

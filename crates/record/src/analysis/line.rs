@@ -266,7 +266,9 @@ pub(crate) struct Line<'a> {
 impl<'a> Line<'a> {
     /// Reads a line; the error says where in the line and why.
     pub(crate) fn parse(line: &'a [u8], wanted: &Wanted) -> Result<Self, serde_json::Error> {
-        let mut deserializer = serde_json::Deserializer::from_slice(line);
+        // Checked once as a whole, the line need not be checked again string by string.
+        let text = std::str::from_utf8(line).map_err(serde_json::Error::custom)?;
+        let mut deserializer = serde_json::Deserializer::from_str(text);
         let parsed = LineSeed(wanted).deserialize(&mut deserializer)?;
         deserializer.end()?;
         Ok(parsed)

@@ -4,10 +4,12 @@
 //! is absent.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::analysis::distribution::Summary;
 use crate::analysis::insights::Insight;
 use crate::analysis::tail::TailReport;
+use crate::analysis::text::Section;
 
 /// A line that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -294,4 +296,18 @@ pub struct Report {
     pub slowest: Option<TailReport>,
     /// What a reader has to know about these figures.
     pub notes: Vec<String>,
+}
+
+impl Report {
+    /// The report as JSON with the given sections only; all when `only` is empty. Sources, lines and notes stay.
+    pub fn selected(&self, only: &[Section]) -> Value {
+        let mut value = serde_json::to_value(self).unwrap_or(Value::Null);
+        if let (Value::Object(parts), false) = (&mut value, only.is_empty()) {
+            parts.retain(|key, _| match Section::ALL.iter().find(|section| section.key() == key) {
+                Some(section) => only.contains(section),
+                None => true,
+            });
+        }
+        value
+    }
 }

@@ -71,6 +71,24 @@ pub fn record_file(path: &Path) -> Result<PathBuf, SourceError> {
     }
 }
 
+/// Files beside a record file in which the run's server metrics may be, best first; only those that exist.
+pub fn server_metrics_beside(records: &Path) -> Vec<PathBuf> {
+    let dir = records.parent().unwrap_or(Path::new(""));
+    let name = records.file_name().unwrap_or_default().to_string_lossy();
+    let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+    let base = if stem == "profile_export" {
+        "server_metrics_export".to_owned()
+    } else {
+        format!("{stem}_server_metrics")
+    };
+    ENDINGS
+        .iter()
+        .chain(&[".parquet"])
+        .map(|ending| dir.join(format!("{base}{ending}")))
+        .filter(|path| path.is_file())
+        .collect()
+}
+
 /// Opens a file; gzip and zstd are recognised by their first bytes, whatever the name says.
 ///
 /// # Errors
@@ -145,6 +163,11 @@ impl<R: Read> Blocks<R> {
     pub fn new(reader: R, size: usize, max_line: usize) -> Self {
         let size = size.max(1);
         Blocks { reader, size, max_line, carry: Vec::new(), next_line: 1, skipping: false, ended: false }
+    }
+
+    /// Number of the line that the next piece begins with, from 1.
+    pub fn next_line(&self) -> u64 {
+        self.next_line
     }
 
     /// The next piece, `None` at the end. `buffer` is reused as the block's memory.
@@ -265,6 +288,14 @@ mod tests {
         assert_eq!(record_file(dir.path()).unwrap(), dir.path().join("foo.jsonl.gz"));
         touch("bar.jsonl");
         assert!(matches!(record_file(dir.path()), Err(SourceError::Ambiguous { .. })));
+        assert_eq!(
+            server_metrics_beside(&dir.path().join("foo.jsonl")),
+            [dir.path().join("foo_server_metrics.jsonl")]
+        );
+        assert_eq!(
+            server_metrics_beside(&dir.path().join("profile_export.jsonl.gz")),
+            [dir.path().join("server_metrics_export.jsonl")]
+        );
         touch("profile_export.jsonl.zst");
         assert_eq!(record_file(dir.path()).unwrap(), dir.path().join("profile_export.jsonl.zst"));
         assert_eq!(record_file(&dir.path().join("bar.jsonl")).unwrap(), dir.path().join("bar.jsonl"));

@@ -5,16 +5,17 @@ use std::io;
 use serde_json::Value;
 
 use crate::analysis::report::Report;
+use crate::analysis::text::Section;
 
 /// Writes `section,figure,statistic,unit,value`; a figure without statistics has an empty third cell. Durations are
-/// in ms, sizes in bytes.
+/// in ms, sizes in bytes. With `only`, those sections; all when it is empty.
 ///
 /// # Errors
 /// The writer's own.
-pub fn write_csv(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+pub fn write_csv(report: &Report, only: &[Section], out: &mut dyn io::Write) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(["section", "figure", "statistic", "unit", "value"])?;
-    if let Ok(Value::Object(sections)) = serde_json::to_value(report) {
+    if let Value::Object(sections) = report.selected(only) {
         for (section, value) in &sections {
             match (section.as_str(), value) {
                 ("insights", Value::Array(insights)) => {

@@ -354,13 +354,16 @@ fn slow_request(
     request
 }
 
+/// A latency below this many times the median is ordinary and gets no reasons.
+const WORTH_EXPLAINING: f64 = 1.1;
+
 /// A count of tokens that is out of line: at least this many times the median.
 const OUT_OF_LINE: f64 = 1.5;
 
 fn reasons(request: &SlowRequest, medians: &Medians) -> Vec<String> {
     let mut reasons = Vec::new();
     let excess = request.latency_ms - medians.latency / 1e6;
-    if excess <= 0.0 {
+    if request.times_median.is_some_and(|times| times < WORTH_EXPLAINING) {
         return reasons;
     }
     let times = |value: f64, median: f64| format!("{:.1}x the median", value / median);
@@ -374,7 +377,9 @@ fn reasons(request: &SlowRequest, medians: &Medians) -> Vec<String> {
         };
         let mut reason = format!(
             "{} took {:.2}ms ({median}): {:.0}% of the excess",
-            phase.phase, phase.value_ms, phase.excess_pct
+            phase.phase,
+            phase.value_ms,
+            phase.excess_pct.min(100.0)
         );
         match phase.phase {
             "waiting" => {

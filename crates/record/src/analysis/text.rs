@@ -15,10 +15,14 @@ use crate::analysis::report::Report;
 /// # Errors
 /// The writer's own.
 pub fn write(report: &Report, only: &[Section], out: &mut dyn fmt::Write) -> fmt::Result {
-    for section in Section::ALL {
-        if only.is_empty() && section.applies(report) || only.contains(&section) {
-            section.write(report, out)?;
+    let printed = Section::ALL
+        .into_iter()
+        .filter(|section| only.is_empty() && section.applies(report) || only.contains(section));
+    for (index, section) in printed.enumerate() {
+        if index > 0 {
+            writeln!(out)?;
         }
+        section.write(report, out)?;
     }
     if !report.notes.is_empty() {
         writeln!(out, "\nNotes:")?;

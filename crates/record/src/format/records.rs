@@ -14,9 +14,11 @@
 
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::LazyLock;
 
 use crate::analysis::MAX_LINE_BYTES;
 use crate::analysis::source::{self, Blocks, Piece, SourceError};
+use crate::metric::{MetricId, MetricKey, MetricValue};
 use crate::request::RequestRecord;
 
 /// Appends a record as one line, line end included. Internal metrics and values that are not finite are left
@@ -24,11 +26,79 @@ use crate::request::RequestRecord;
 pub fn write_line(line: &mut Vec<u8>, record: &RequestRecord) {
     let start = line.len();
     // Neither memory nor these types can fail to be written; half a line must not remain in any case.
-    match serde_json::to_writer(&mut *line, record) {
-        Ok(()) => line.push(b'\n'),
-        Err(_) => line.truncate(start),
+    if write_fields(line, record).is_err() {
+        line.truncate(start);
     }
 }
+
+/// As `RequestRecord` serialises, but with the text around each value ready made: metrics are most of a line.
+fn write_fields(line: &mut Vec<u8>, record: &RequestRecord) -> serde_json::Result<()> {
+    line.extend_from_slice(b"{\"metadata\":");
+    serde_json::to_writer(&mut *line, &record.metadata)?;
+    line.extend_from_slice(b",\"metrics\":{");
+    let mut between: &[u8] = b"";
+    for (key, value) in record.metrics.iter().filter(|(key, value)| key.in_files() && value.is_writable()) {
+        line.extend_from_slice(between);
+        between = b",";
+        let known = match key {
+            MetricKey::Known(id) => Some(&AROUND[id.index()]),
+            MetricKey::Foreign(..) => None,
+        };
+        match known {
+            Some((before, _)) => line.extend_from_slice(before),
+            None => {
+                serde_json::to_writer(&mut *line, key.tag())?;
+                line.extend_from_slice(b":{\"value\":");
+            }
+        }
+        match value {
+            MetricValue::Int(value) => serde_json::to_writer(&mut *line, value)?,
+            MetricValue::Float(value) => serde_json::to_writer(&mut *line, value)?,
+            MetricValue::List(values) => {
+                line.push(b'[');
+                let mut between: &[u8] = b"";
+                for value in values.iter().filter(|value| value.is_finite()) {
+                    line.extend_from_slice(between);
+                    between = b",";
+                    serde_json::to_writer(&mut *line, value)?;
+                }
+                line.push(b']');
+            }
+        }
+        match known {
+            Some((_, after)) => line.extend_from_slice(after),
+            None => {
+                line.extend_from_slice(b",\"unit\":");
+                serde_json::to_writer(&mut *line, key.unit())?;
+                line.push(b'}');
+            }
+        }
+    }
+    line.push(b'}');
+    if let Some(trace) = &record.trace_data {
+        line.extend_from_slice(b",\"trace_data\":");
+        serde_json::to_writer(&mut *line, trace)?;
+    }
+    if let Some(error) = &record.error {
+        line.extend_from_slice(b",\"error\":");
+        serde_json::to_writer(&mut *line, error)?;
+    }
+    line.extend_from_slice(b"}\n");
+    Ok(())
+}
+
+/// Text before and after a value.
+type Around = (Box<[u8]>, Box<[u8]>);
+
+/// What surrounds the value of each metric of the catalogue. Tags and units need no escapes.
+static AROUND: LazyLock<Vec<Around>> = LazyLock::new(|| {
+    let around = |id: MetricId| {
+        let before = format!("\"{}\":{{\"value\":", id.tag());
+        let after = format!(",\"unit\":\"{}\"}}", id.def().unit);
+        (before.into_bytes().into(), after.into_bytes().into())
+    };
+    MetricId::all().map(around).collect()
+});
 
 /// Why records cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -235,6 +305,33 @@ mod tests {
         let back: Vec<RequestRecord> =
             RecordReader::new("memory", &file[..]).collect::<Result<_, _>>().unwrap();
         assert_eq!(back, (0..100).map(record).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_line_is_what_serde_makes_of_the_record() {
+        let mut record = record(7);
+        record.metrics.list(catalogue::INTER_CHUNK_LATENCY, vec![1.25, 0.0, 1e-6]);
+        record.metrics.int(catalogue::REQUESTED_OSL, 24);
+        let foreign = MetricKey::Foreign("their \"metric\"".into(), "ap\\ples".into());
+        record.metrics.push(foreign, MetricValue::Float(0.1 + 0.2));
+        record.metrics.push(MetricKey::Known(catalogue::GOODPUT), MetricValue::Float(f64::NAN));
+        record.trace_data = Some(crate::trace::TraceData::default());
+        let mut line = Vec::new();
+        write_line(&mut line, &record);
+        assert_eq!(String::from_utf8(line).unwrap(), serde_json::to_string(&record).unwrap() + "\n");
+        record.metrics = Default::default();
+        record.error = serde_json::from_str(r#"{"code":500,"message":"a\nb"}"#).unwrap();
+        let mut line = Vec::new();
+        write_line(&mut line, &record);
+        assert_eq!(String::from_utf8(line).unwrap(), serde_json::to_string(&record).unwrap() + "\n");
+    }
+
+    #[test]
+    fn every_metric_of_the_catalogue_is_plain_text() {
+        for id in MetricId::all() {
+            let plain = |text: &str| text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+            assert!(plain(id.tag()) && plain(id.def().unit), "{}", id.tag());
+        }
     }
 
     #[test]

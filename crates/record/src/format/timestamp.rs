@@ -14,6 +14,13 @@ pub fn local_time(at: WallNs) -> String {
     timestamp(at).to_zoned(TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string()
 }
 
+/// The instant of a local time without offset, as this machine's time zone has it.
+pub fn parse_local_time(text: &str) -> Option<WallNs> {
+    let civil: jiff::civil::DateTime = text.parse().ok()?;
+    let at = civil.to_zoned(TimeZone::system()).ok()?.timestamp().as_nanosecond();
+    u64::try_from(at).ok().map(WallNs)
+}
+
 /// UTC with offset, ISO 8601 with microseconds: `2026-11-22T04:36:44.968511+00:00`.
 pub fn utc_time(at: WallNs) -> String {
     timestamp(at).strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
@@ -22,6 +29,13 @@ pub fn utc_time(at: WallNs) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn local_time_comes_back_to_the_microsecond() {
+        let at = WallNs(1_795_322_204_968_511_999);
+        assert_eq!(parse_local_time(&local_time(at)), Some(WallNs(1_795_322_204_968_511_000)));
+        assert_eq!(parse_local_time("yesterday"), None);
+    }
 
     #[test]
     fn microseconds_and_offset() {

@@ -164,14 +164,6 @@ impl MetricDef {
     pub const fn in_summary(&self) -> bool {
         !self.flags.intersects(Flags::INTERNAL.union(Flags::EXPERIMENTAL))
     }
-
-    /// Name of a row in the CSV: the header with its unit, which is left out where it only repeats what is counted.
-    pub fn csv_label(&self) -> String {
-        match self.unit {
-            "count" | "requests" => self.header.to_owned(),
-            unit => format!("{} ({unit})", self.header),
-        }
-    }
 }
 
 /// A metric of the catalogue.

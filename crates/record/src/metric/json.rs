@@ -36,10 +36,7 @@ impl Serialize for Entry<'_> {
 impl Serialize for Metrics {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (key, value) in self.iter().filter(|(key, _)| key.in_files()) {
-            if matches!(value, MetricValue::Float(value) if !value.is_finite()) {
-                continue;
-            }
+        for (key, value) in self.iter().filter(|(key, value)| key.in_files() && value.is_writable()) {
             map.serialize_entry(key.tag(), &Entry(value, key.unit()))?;
         }
         map.end()

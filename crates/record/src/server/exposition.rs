@@ -8,6 +8,7 @@
 //! UTF-8 names of Prometheus 3 (`{"my.metric",label="x"} 1`).
 
 mod assemble;
+mod json;
 mod label;
 mod line;
 mod problem;

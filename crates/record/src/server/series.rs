@@ -6,6 +6,7 @@
 //! suffer from that, since counters and histograms are kept cumulative; gauges lose time resolution.
 
 mod coarsen;
+mod fetches;
 mod track;
 
 use std::collections::{HashMap, HashSet};
@@ -17,6 +18,7 @@ use super::phase::{PhaseMark, Selection, Window};
 use super::reading::{Dropped, MetricKind, Point, PointValue, Readings};
 use crate::time::WallNs;
 
+pub use fetches::Fetches;
 pub use track::Track;
 
 /// How much a store keeps.
@@ -58,43 +60,6 @@ pub struct Scrape {
     pub request_sent_ns: WallNs,
     /// The phase it belongs to: an index into [`Store::phases`].
     pub phase: Option<u16>,
-}
-
-/// What happened at one endpoint over the whole run.
-#[derive(Clone, Debug, Default)]
-pub struct Fetches {
-    /// Fetches that delivered a page.
-    pub total: u64,
-    /// Sum of their latencies, ns.
-    pub latency_sum_ns: u64,
-    /// First and last fetch.
-    pub range: Option<(WallNs, WallNs)>,
-    /// Fetches whose body differed from the one before.
-    pub updates: u64,
-    /// First and last of those.
-    pub update_range: Option<(WallNs, WallNs)>,
-    /// Times between them, ns; the first 200 000.
-    pub update_intervals_ns: Vec<u64>,
-}
-
-const MAX_INTERVALS: usize = 200_000;
-
-impl Fetches {
-    fn add(&mut self, instants: &FetchInstants, update: bool) {
-        let at = instants.first_byte_ns;
-        self.total += 1;
-        self.latency_sum_ns = self.latency_sum_ns.saturating_add(instants.latency_ns);
-        self.range = Some((self.range.map_or(at, |range| range.0), at));
-        if update {
-            self.updates += 1;
-            if let Some((_, last)) = self.update_range
-                && self.update_intervals_ns.len() < MAX_INTERVALS
-            {
-                self.update_intervals_ns.push(at.0.saturating_sub(last.0));
-            }
-            self.update_range = Some((self.update_range.map_or(at, |range| range.0), at));
-        }
-    }
 }
 
 /// One metrics page that is read again and again.
@@ -212,8 +177,21 @@ impl Store {
         self.endpoints[endpoint.0 as usize].url = without_credentials(url).into();
     }
 
-    /// A phase begins. Scrapes whose request is sent from now on belong to it, until the next phase begins.
+    /// The URL the pages of an endpoint come from.
+    pub fn endpoint_url(&self, endpoint: EndpointId) -> Arc<str> {
+        Arc::clone(&self.endpoints[endpoint.0 as usize].url)
+    }
+
+    /// A phase begins. Scrapes whose request is sent from its start on belong to it, also those that were added
+    /// before this was told, until the next phase begins.
     pub fn begin_phase(&mut self, phase: PhaseMark) {
+        let index = u16::try_from(self.phases.len()).ok();
+        for endpoint in &mut self.endpoints {
+            let newest = endpoint.scrapes.iter_mut().rev();
+            newest
+                .take_while(|scrape| scrape.request_sent_ns >= phase.start_ns)
+                .for_each(|s| s.phase = index);
+        }
         self.phases.push(phase);
     }
 
@@ -481,8 +459,8 @@ fn key(endpoint: EndpointId, metric: u32, labels: &[Label<'_>]) -> String {
     key
 }
 
-/// A URL without `user:password@`.
-fn without_credentials(url: &str) -> String {
+/// A URL without `user:password@`, as it may be shown and written.
+pub fn without_credentials(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let authority_end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
     match url[start..authority_end].rfind('@') {

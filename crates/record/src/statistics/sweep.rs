@@ -24,7 +24,13 @@ const ONE: f64 = (1u64 << 40) as f64;
 
 /// `tokens` spread over `ns`, in tokens per second, fixed point.
 fn rate(tokens: f64, ns: u64) -> i128 {
-    (tokens / ns as f64 * 1e9 * ONE) as i128
+    fixed(tokens * 1e9 / ns as f64)
+}
+
+fn fixed(value: f64) -> i128 {
+    let scaled = value * ONE;
+    // The usual case is one machine instruction.
+    if scaled.abs() < 9e18 { i128::from(scaled as i64) } else { scaled as i128 }
 }
 
 fn to_f64(fixed: i128) -> f64 {
@@ -103,6 +109,8 @@ struct Running {
     in_flight: i128,
     /// Tokens that each gap's end brings.
     step: i128,
+    /// Tokens of each gap that is not zero.
+    share: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -120,8 +128,16 @@ impl Running {
     /// Applies the start; returns the instant of the next event.
     fn begin(span: Span, level: &mut Level) -> (Running, u64) {
         level.running += 1;
-        let mut running =
-            Running { span, stage: Stage::Tail, prefill: 0, decode: 0, uniform: 0, in_flight: 0, step: 0 };
+        let mut running = Running {
+            span,
+            stage: Stage::Tail,
+            prefill: 0,
+            decode: 0,
+            uniform: 0,
+            in_flight: 0,
+            step: 0,
+            share: 0.0,
+        };
         let Some(first) = running.span.first else {
             let end = running.span.end;
             return (running, end);
@@ -133,7 +149,7 @@ impl Running {
         }
         level.prefill += running.prefill;
         level.total += running.prefill;
-        running.bring((running.span.input * ONE) as i128, level);
+        running.bring(fixed(running.span.input), level);
         (running, first)
     }
 
@@ -184,11 +200,12 @@ impl Running {
             level.total += self.uniform;
         }
         if self.span.steps > 0 && self.span.output >= 1.0 {
-            self.step = (decoded / f64::from(self.span.steps) * ONE) as i128;
-            self.bring(ONE as i128, level);
+            self.share = decoded / f64::from(self.span.gaps.max(1));
+            self.step = fixed(decoded / f64::from(self.span.steps));
+            self.bring(fixed(1.0), level);
             self.next_gap(self.span.places.start, now, rows, level)
         } else {
-            self.bring((self.span.output * ONE) as i128, level);
+            self.bring(fixed(self.span.output), level);
             self.set_decode(self.uniform, level);
             self.stage = Stage::Tail;
             self.span.end
@@ -200,7 +217,7 @@ impl Running {
         while place < self.span.places.end {
             let gap = rows.gaps.ns(place);
             if gap > 0 {
-                self.set_decode(rate(self.span.decoded() / f64::from(self.span.gaps), gap), level);
+                self.set_decode(rate(self.share, gap), level);
                 let then = now.saturating_add(gap);
                 if then < self.span.end {
                     self.stage = Stage::Gap(place);

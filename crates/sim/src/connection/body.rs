@@ -29,7 +29,7 @@ impl From<Gone> for NoBody {
 
 impl Connection {
     /// Reads the body behind `head`, after `100 Continue` if the client waits for that.
-    pub(super) async fn read_body(&mut self, head: &Head, head_received_ns: u64) -> Result<Body, NoBody> {
+    pub(super) async fn read_body(&mut self, head: &Head) -> Result<Body, NoBody> {
         let limit = self.worker.shared.config.max_body_bytes;
         if let BodyLength::Fixed(length) = head.body
             && length > limit as u64
@@ -42,28 +42,18 @@ impl Connection {
         match head.body {
             BodyLength::Fixed(length) => {
                 let end = head.len + length as usize;
-                let mut received_ns = head_received_ns;
                 self.inbuf.reserve(end.saturating_sub(self.inbuf.len()));
                 while self.inbuf.len() < end {
-                    if fill(&self.stream, &mut self.inbuf).await? == 0 {
-                        return Err(NoBody::Gone);
-                    }
-                    received_ns = mono_ns();
+                    self.more().await?;
                 }
-                Ok(Body { range: head.len..end, consumed: end, received_ns })
+                Ok(Body { range: head.len..end, consumed: end, received_ns: self.received_ns })
             }
-            BodyLength::Chunked => self.read_chunked(head.len, limit, head_received_ns).await,
+            BodyLength::Chunked => self.read_chunked(head.len, limit).await,
         }
     }
 
     /// Decodes in place: payload moves down over the framing.
-    async fn read_chunked(
-        &mut self,
-        start: usize,
-        limit: usize,
-        head_received_ns: u64,
-    ) -> Result<Body, NoBody> {
-        let mut received_ns = head_received_ns;
+    async fn read_chunked(&mut self, start: usize, limit: usize) -> Result<Body, NoBody> {
         // inbuf[start..write] is payload, inbuf[read..] is not looked at yet.
         let (mut write, mut read) = (start, start);
         loop {
@@ -71,12 +61,16 @@ impl Connection {
                 Ok(httparse::Status::Complete((line, 0))) => {
                     // No trailers: the blank line must follow.
                     while self.inbuf.len() < read + line + 2 {
-                        received_ns = self.more().await?;
+                        self.more().await?;
                     }
                     if &self.inbuf[read + line..read + line + 2] != b"\r\n" {
                         return Err(NoBody::Refused(400));
                     }
-                    return Ok(Body { range: start..write, consumed: read + line + 2, received_ns });
+                    return Ok(Body {
+                        range: start..write,
+                        consumed: read + line + 2,
+                        received_ns: self.received_ns,
+                    });
                 }
                 Ok(httparse::Status::Complete((line, size))) => {
                     if size > (limit + start - write.min(limit + start)) as u64 {
@@ -84,22 +78,23 @@ impl Connection {
                     }
                     let size = size as usize;
                     while self.inbuf.len() < read + line + size + 2 {
-                        received_ns = self.more().await?;
+                        self.more().await?;
                     }
                     self.inbuf.copy_within(read + line..read + line + size, write);
                     write += size;
                     read += line + size + 2;
                 }
-                Ok(httparse::Status::Partial) => received_ns = self.more().await?,
+                Ok(httparse::Status::Partial) => self.more().await?,
                 Err(_) => return Err(NoBody::Refused(400)),
             }
         }
     }
 
-    async fn more(&mut self) -> Result<u64, NoBody> {
-        match fill(&self.stream, &mut self.inbuf).await? {
-            0 => Err(NoBody::Gone),
-            _ => Ok(mono_ns()),
+    async fn more(&mut self) -> Result<(), NoBody> {
+        if fill(&self.stream, &mut self.inbuf).await? == 0 {
+            return Err(NoBody::Gone);
         }
+        self.received_ns = mono_ns();
+        Ok(())
     }
 }

@@ -17,6 +17,7 @@ use crate::script::{whole_body, whole_stream};
 
 /// Filler is produced and written in blocks, so that a hostile gigabyte costs no memory.
 const BLOCK: usize = 64 << 10;
+static FILLER: [u8; BLOCK] = [b'x'; BLOCK];
 
 impl Connection {
     /// Plays a fault that replaces the answer; none when it belongs into the stream.
@@ -156,11 +157,10 @@ impl Connection {
     ) -> Result<Next, Gone> {
         let start_ns = mono_ns();
         self.write(before).await?;
-        let block = [b'x'; BLOCK];
         let mut left = bytes;
         while left > 0 {
             let part = left.min(BLOCK as u64) as usize;
-            self.write(&block[..part]).await?;
+            self.write(&FILLER[..part]).await?;
             left -= part as u64;
         }
         self.write(after).await?;

@@ -8,7 +8,7 @@ use crate::clock::{mono_ns, wall_ns};
 use crate::config::{Connections, Flush};
 use crate::error_body::{Engine, error_body, reason_phrase};
 use crate::fault::Fault;
-use crate::intake::{OpenLog, Order, Refusal, decide};
+use crate::intake::{Intent, OpenLog, Order, Refusal, decide, intend};
 use crate::log::{Outcome, WriteLog};
 use crate::metrics::Meter;
 use crate::plan::Timeline;
@@ -61,7 +61,12 @@ impl Connection {
             log.nth_on_connection = self.nth;
             log
         });
-        let body = match self.read_body(&head, head_received_ns).await {
+        let intent = log.as_mut().map(|log| intend(&self.worker.shared, &head.identity, log));
+        if let Some(Ok(Intent { fault: Some(Fault::StallRequest), .. })) = &intent {
+            self.ignore_until_gone().await;
+            return Err(Gone);
+        }
+        let body = match self.read_body(&head).await {
             Ok(body) => body,
             Err(NoBody::Gone) => {
                 if let Some(log) = log {
@@ -78,13 +83,14 @@ impl Connection {
                 return Ok(Next::Linger);
             }
         };
-        let (Some(api), Some(mut log)) = (api, log) else {
+        let (Some(api), Some(mut log), Some(intent)) = (api, log, intent) else {
             self.consume(body.consumed);
-            return self.page(&head, close).await;
+            return Box::pin(self.page(&head, close)).await;
         };
         log.body_received_ns = body.received_ns;
-        log.body_received_wall_ns = wall_ns() - (mono_ns() - body.received_ns);
-        let order = decide(&self.worker.shared, api, &head.identity, &self.inbuf[body.range], &mut log);
+        log.body_received_wall_ns = wall_ns().saturating_sub(mono_ns().saturating_sub(body.received_ns));
+        let order =
+            decide(&self.worker.shared, api, &head.identity, intent, &self.inbuf[body.range], &mut log);
         self.consume(body.consumed);
         if self.worker.shared.config.wire.early_hints {
             self.write(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n").await?;
@@ -113,7 +119,7 @@ impl Connection {
     async fn fulfil(&mut self, order: Order, close: bool, mut log: OpenLog) -> Result<Next, Gone> {
         let Order { plan, draws } = order;
         if let Some(fault) = plan.fault
-            && let Some(end) = self.fail_at_once(fault, &plan, close, &mut log).await
+            && let Some(end) = Box::pin(self.fail_at_once(fault, &plan, close, &mut log)).await
         {
             log.close(Outcome::Fault);
             return end;
@@ -137,11 +143,14 @@ impl Connection {
         let fault = plan.fault;
         let close = close || fault == Some(Fault::GoAway);
         let finish = plan.finish;
+        let usual_pace = self.pace;
+        self.slow_down(fault);
         let result = if plan.stream {
             self.stream_answer(plan, timeline, close, &mut log, &mut meter).await
         } else {
             self.whole_answer(&plan, timeline, close, &mut log, &mut meter).await
         };
+        self.pace = usual_pace;
         match (&result, fault) {
             (Ok(_), None | Some(Fault::GoAway | Fault::Abort { .. } | Fault::Drip { .. })) => {
                 meter.finish(finish)
@@ -174,7 +183,7 @@ impl Connection {
         let body = &mut scratch.events.bytes;
         let result = match plan.fault {
             Some(fault) if fault.after_tokens().is_some() && !matches!(fault, Fault::Abort { .. }) => {
-                self.spoil_whole(fault, body, close, log).await
+                Box::pin(self.spoil_whole(fault, body, close, log)).await
             }
             _ => self.send_whole(200, Some("application/json"), body, close, log).await,
         };

@@ -29,8 +29,6 @@ impl Connection {
         let config = &worker.shared.config;
         let wire = &config.wire;
         let per_event = wire.flush == Flush::PerEvent;
-        let usual_pace = self.pace;
-        self.slow_down(plan.fault);
         let mut script = Script::new(config, plan, timeline, log.admitted_ns);
         let mut scratch = worker.scratch();
         ResponseHead {
@@ -81,7 +79,6 @@ impl Connection {
         scratch.pack(wire, true);
         self.flush(&mut scratch, log, meter).await?;
         worker.put_back(scratch);
-        self.pace = usual_pace;
         let silent = config.connections.silent_close_after_stream;
         Ok(if close || silent { Next::Close } else { Next::KeepAlive })
     }

@@ -51,7 +51,7 @@ pub fn render(
 
 /// A valid page of about `bytes` bytes.
 pub fn huge_page(bytes: u64) -> impl Iterator<Item = String> {
-    let line = |n: u64| format!("vllm:filler{{engine=\"0\",shard=\"{n:012}\"}} {n}.0\n");
+    let line = |n: u64| format!("vllm:filler{{engine=\"0\",shard=\"{n:012}\"}} 1.0\n");
     let lines = bytes / line(0).len() as u64;
     let block = 1024;
     std::iter::once("# HELP vllm:filler Filler.\n# TYPE vllm:filler gauge\n".to_owned()).chain(

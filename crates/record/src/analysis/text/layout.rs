@@ -37,12 +37,9 @@ pub(super) fn thousands(count: u64) -> String {
     grouped
 }
 
-/// Section title between its rulers, after an empty line unless it is the first.
-pub(super) fn title(out: &mut dyn Write, text: &str, first: bool) -> fmt::Result {
+/// Section title between its rulers.
+pub(super) fn title(out: &mut dyn Write, text: &str) -> fmt::Result {
     let ruler = "=".repeat(WIDTH);
-    if !first {
-        writeln!(out)?;
-    }
     writeln!(out, "{ruler}\n  {text}\n{ruler}")
 }
 

@@ -103,6 +103,15 @@ impl Section {
         }
     }
 
+    /// Its key in the JSON report.
+    pub fn key(self) -> &'static str {
+        match self {
+            Section::Send => "request_send",
+            Section::Efficiency => "network_efficiency",
+            other => other.name(),
+        }
+    }
+
     fn title(self) -> &'static str {
         match self {
             Section::Overview => "OVERVIEW",
@@ -138,7 +147,7 @@ impl Section {
     }
 
     pub(super) fn write(self, report: &Report, out: &mut dyn Write) -> fmt::Result {
-        title(out, self.title(), self == Section::Overview)?;
+        title(out, self.title())?;
         match self {
             Section::Overview => overview(report, out),
             Section::Phases => phases(report, out),

@@ -146,6 +146,16 @@ fn phases_take_their_scrapes_and_the_flush_after_them() {
 }
 
 #[test]
+fn a_phase_may_be_told_late() {
+    let mut run = Run::new(StoreLimits::default());
+    run.scrape(1, &counter(1.0))
+        .scrape(3, &counter(2.0))
+        .phase(BenchmarkPhase::Profiling, 2)
+        .scrape(4, &counter(4.0));
+    assert_eq!(run.only(Window::Phase(0), "c").stats.total, Some(3.0));
+}
+
+#[test]
 fn gauges_repeat_when_unchanged_and_pause_when_absent() {
     let mut run = Run::new(StoreLimits::default());
     let gauge = |value: f64| format!("# TYPE g gauge\ng {value}\nother 1\n");

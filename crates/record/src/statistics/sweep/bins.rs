@@ -5,7 +5,7 @@
 //! time outgrows the bins, their width doubles. Averages stay exact; percentiles are those of bin means.
 
 use super::curve::{CurveSet, TimeWeighted, Values};
-use super::{Span, Stretch};
+use super::{Span, Stretch, fixed, to_f64};
 
 const BINS: usize = 1 << 15;
 /// Width of a bin at first: 1 ms.
@@ -25,20 +25,24 @@ const CURVES: usize = 7;
 pub(in crate::statistics) struct Bins {
     origin: u64,
     width: u64,
+    /// Bins from the first one to the last that holds anything.
+    used: usize,
     /// Area (value times ns) of intervals that cover a bin in part.
     area: Vec<[f64; CURVES]>,
-    /// Change of the value that covers bins wholly, from this bin on.
-    change: Vec<[f64; CURVES]>,
+    /// Change of the value that covers bins wholly, from this bin on; fixed point, so that what begins and
+    /// ends leaves exactly nothing.
+    change: Vec<[i128; CURVES]>,
 }
 
 impl Bins {
-    /// Bins from an instant on; what is earlier counts from there.
+    /// Bins from an instant on; they move back when something earlier comes.
     pub fn new(origin: u64) -> Self {
         Bins {
             origin,
             width: FIRST_WIDTH,
+            used: 0,
             area: vec![[0.0; CURVES]; BINS],
-            change: vec![[0.0; CURVES]; BINS + 1],
+            change: vec![[0; CURVES]; BINS + 1],
         }
     }
 
@@ -80,14 +84,18 @@ impl Bins {
 
     /// Adds a value that held from one instant to another.
     fn hold(&mut self, curve: usize, from: u64, to: u64, value: f64) {
-        let (from, to) = (from.saturating_sub(self.origin), to.saturating_sub(self.origin));
         if to <= from || value == 0.0 {
             return;
         }
+        if from < self.origin {
+            self.begin_at(from);
+        }
+        let (from, to) = (from.saturating_sub(self.origin), to.saturating_sub(self.origin));
         while to > self.width.saturating_mul(BINS as u64) {
             self.widen();
         }
         let (first, last) = ((from / self.width) as usize, (to / self.width) as usize);
+        self.used = self.used.max((last + 1).min(BINS));
         if first == last {
             self.area[first][curve] += value * (to - from) as f64;
             return;
@@ -97,27 +105,45 @@ impl Bins {
         if last < BINS {
             self.area[last][curve] += value * (to - last as u64 * self.width) as f64;
         }
+        let value = fixed(value);
         self.change[first + 1][curve] += value;
         self.change[last][curve] -= value;
     }
 
     /// Area of every bin.
     fn areas(&self) -> Vec<[f64; CURVES]> {
-        let mut whole = [0.0; CURVES];
+        let mut whole = [0i128; CURVES];
         let mut areas = self.area.clone();
         for (area, change) in areas.iter_mut().zip(&self.change) {
             for curve in 0..CURVES {
                 whole[curve] += change[curve];
-                area[curve] += whole[curve] * self.width as f64;
+                area[curve] += to_f64(whole[curve]) * self.width as f64;
             }
         }
         areas
     }
 
+    /// Moves all bins to later places, so that an earlier instant has one.
+    fn begin_at(&mut self, earlier: u64) {
+        loop {
+            let missing = (self.origin - earlier).div_ceil(self.width);
+            if missing + self.used as u64 <= BINS as u64 {
+                let missing = missing as usize;
+                self.origin = self.origin.saturating_sub(missing as u64 * self.width);
+                self.area.rotate_right(missing);
+                self.change.rotate_right(missing);
+                self.used += missing;
+                return;
+            }
+            self.widen();
+        }
+    }
+
     fn widen(&mut self) {
         let areas = self.areas();
+        self.used = self.used.div_ceil(2);
         self.width = self.width.saturating_mul(2);
-        self.change.fill([0.0; CURVES]);
+        self.change.fill([0; CURVES]);
         self.area.fill([0.0; CURVES]);
         for (bin, pair) in areas.chunks(2).enumerate() {
             self.area[bin] = std::array::from_fn(|curve| pair.iter().map(|area| area[curve]).sum());
@@ -127,34 +153,42 @@ impl Bins {
     /// Adds all requests of another.
     pub fn merge(&mut self, other: &Bins) {
         for (bin, area) in other.areas().iter().enumerate() {
-            let from = other.origin + bin as u64 * other.width;
+            let from = other.origin.saturating_add(bin as u64 * other.width);
             for (curve, &area) in area.iter().enumerate() {
-                self.hold(curve, from, from + other.width, area / other.width as f64);
+                self.hold(curve, from, from.saturating_add(other.width), area / other.width as f64);
             }
         }
     }
 
-    /// Time-weighted metrics of a stretch of time.
-    pub fn weighted(&self, window: Stretch) -> TimeWeighted {
+    /// Time-weighted metrics of stretches of time.
+    pub fn weighted(&self, windows: &[Stretch]) -> Vec<TimeWeighted> {
+        let areas = self.areas();
+        windows.iter().map(|&window| self.weighted_in(window, &areas)).collect()
+    }
+
+    fn weighted_in(&self, window: Stretch, areas: &[[f64; CURVES]]) -> TimeWeighted {
         let mut set = CurveSet::default();
-        let end = self.origin + self.width.saturating_mul(BINS as u64);
-        let outside = window.to.saturating_sub(window.from.max(end))
-            + window.to.min(self.origin).saturating_sub(window.from);
-        set.add(&Values::default(), outside);
-        for (bin, area) in self.areas().iter().enumerate() {
-            let from = self.origin + bin as u64 * self.width;
-            let overlap = (from + self.width).min(window.to).saturating_sub(from.max(window.from));
+        let end = self.origin.saturating_add(self.width.saturating_mul(BINS as u64));
+        let after = window.to.saturating_sub(window.from.max(end));
+        let before = window.to.min(self.origin).saturating_sub(window.from);
+        set.add(&Values::default(), after.saturating_add(before));
+        let place = |at: u64| ((at.saturating_sub(self.origin) / self.width) as usize).min(BINS);
+        let (first, last) = (place(window.from), place(window.to).saturating_add(1).min(BINS));
+        for (bin, area) in areas.iter().enumerate().take(last).skip(first) {
+            let from = self.origin.saturating_add(bin as u64 * self.width);
+            let overlap =
+                from.saturating_add(self.width).min(window.to).saturating_sub(from.max(window.from));
             if overlap > 0 {
-                // Rounding of large sums leaves specks where nothing was.
-                let mean = |curve: usize| {
-                    let mean = area[curve] / self.width as f64;
-                    if mean.abs() < 1e-9 { 0.0 } else { mean.max(0.0) }
+                let mean = |curve: usize| area[curve] / self.width as f64;
+                let values = Values {
+                    running: mean(RUNNING),
+                    decoding: mean(DECODING),
+                    prefilling: mean(PREFILLING),
+                    decode: mean(DECODE),
+                    prefill: mean(PREFILL),
+                    total: mean(TOTAL),
+                    in_flight: mean(IN_FLIGHT),
                 };
-                let values = Values::new(
-                    [mean(RUNNING), mean(DECODING), mean(PREFILLING)],
-                    [mean(DECODE), mean(PREFILL), mean(TOTAL)],
-                    mean(IN_FLIGHT),
-                );
                 set.add(&values, overlap);
             }
         }

@@ -4,10 +4,10 @@ use super::{Level, Stretch, to_f64};
 use crate::metric::MetricId;
 use crate::metric::catalogue::*;
 use crate::statistics::histogram::LogHistogram;
-use crate::statistics::summary::MetricSummary;
+use crate::statistics::summary::{MetricSummary, finite};
 
-/// Value-duration pairs a curve keeps for exact percentiles (8 MiB); beyond, a histogram of four digits.
-const MOST_PAIRS: usize = 1 << 19;
+/// Value-duration pairs a curve keeps for exact percentiles (16 MiB); beyond, a histogram of four digits.
+const MOST_PAIRS: usize = 1 << 20;
 
 const CURVES: usize = 9;
 const RUNNING: usize = 0;
@@ -38,49 +38,26 @@ const METRICS: [(MetricId, usize, bool); 14] = [
     (ACTIVE_TOTAL_THROUGHPUT, TOTAL, true),
 ];
 
-/// Values of all nine curves, and which of the three masks are on.
+/// Values of the base curves: concurrencies, rates in tokens/s, tokens in flight.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::statistics) struct Values {
-    curves: [f64; CURVES],
+pub(super) struct Values {
+    pub running: f64,
+    pub decoding: f64,
+    pub prefilling: f64,
+    pub decode: f64,
+    pub prefill: f64,
+    pub total: f64,
+    pub in_flight: f64,
 }
 
-impl Values {
-    /// From the base curves: concurrencies, rates in tokens/s, tokens in flight.
-    pub(super) fn new(
-        [running, decoding, prefilling]: [f64; 3],
-        [decode, prefill, total]: [f64; 3],
-        in_flight: f64,
-    ) -> Values {
-        let share = |rate: f64, users: f64| if users > 0.0 { rate / users } else { 0.0 };
-        let mut curves = [0.0; CURVES];
-        curves[RUNNING] = running;
-        curves[DECODING] = decoding;
-        curves[PREFILLING] = prefilling;
-        curves[IN_FLIGHT] = in_flight;
-        curves[DECODE] = decode;
-        curves[PREFILL] = prefill;
-        curves[DECODE_PER_USER] = share(decode, decoding);
-        curves[PREFILL_PER_USER] = share(prefill, prefilling);
-        curves[TOTAL] = total;
-        Values { curves }
-    }
-
-    /// Whether time counts as active for a curve. Where it does not, the curve is zero.
-    fn active(&self, curve: usize) -> bool {
-        let mask = match curve {
-            DECODE | DECODE_PER_USER => DECODING,
-            PREFILL | PREFILL_PER_USER => PREFILLING,
-            TOTAL => RUNNING,
-            _ => return true,
-        };
-        self.curves[mask] > 0.0
-    }
-}
-
-/// All curves over one window.
+/// All curves over one window. Only a curve that changes costs anything.
 #[derive(Debug, Default)]
 pub(in crate::statistics) struct CurveSet {
     curves: [Curve; CURVES],
+    /// Time added so far.
+    clock: u64,
+    /// Levels at the last change.
+    level: Level,
 }
 
 impl CurveSet {
@@ -88,35 +65,75 @@ impl CurveSet {
     pub(super) fn add_between(&mut self, window: Stretch, from: u64, to: u64, level: &Level) {
         let (from, to) = (from.max(window.from), to.min(window.to));
         if to > from {
-            let values = Values::new(
-                [level.running as f64, level.decoding as f64, level.prefilling as f64],
-                [to_f64(level.decode), to_f64(level.prefill), to_f64(level.total)],
-                to_f64(level.in_flight),
-            );
-            self.add(&values, to - from);
+            self.set_level(level);
+            self.clock += to - from;
         }
     }
 
     /// Adds values that held for `ns`.
     pub(super) fn add(&mut self, values: &Values, ns: u64) {
-        for (place, curve) in self.curves.iter_mut().enumerate() {
-            if values.active(place) {
-                curve.add(values.curves[place], ns);
-            } else {
-                curve.idle += ns;
-            }
+        if ns == 0 {
+            return;
+        }
+        self.set(RUNNING, values.running, true);
+        self.set(IN_FLIGHT, values.in_flight, true);
+        self.set(TOTAL, values.total, values.running > 0.0);
+        self.set_decode(values.decoding, values.decode);
+        self.set_prefill(values.prefilling, values.prefill);
+        self.clock += ns;
+    }
+
+    fn set_level(&mut self, level: &Level) {
+        let last = std::mem::replace(&mut self.level, *level);
+        if level.running != last.running {
+            self.set(RUNNING, level.running as f64, true);
+        }
+        if level.in_flight != last.in_flight {
+            self.set(IN_FLIGHT, to_f64(level.in_flight), true);
+        }
+        if level.total != last.total || level.running != last.running {
+            self.set(TOTAL, to_f64(level.total), level.running > 0);
+        }
+        if level.decode != last.decode || level.decoding != last.decoding {
+            self.set_decode(level.decoding as f64, to_f64(level.decode));
+        }
+        if level.prefill != last.prefill || level.prefilling != last.prefilling {
+            self.set_prefill(level.prefilling as f64, to_f64(level.prefill));
+        }
+    }
+
+    /// A rate is zero where nobody contributes to it; that time is not active.
+    fn set_decode(&mut self, users: f64, rate: f64) {
+        let active = users > 0.0;
+        self.set(DECODING, users, true);
+        self.set(DECODE, rate, active);
+        self.set(DECODE_PER_USER, if active { rate / users } else { 0.0 }, active);
+    }
+
+    fn set_prefill(&mut self, users: f64, rate: f64) {
+        let active = users > 0.0;
+        self.set(PREFILLING, users, true);
+        self.set(PREFILL, rate, active);
+        self.set(PREFILL_PER_USER, if active { rate / users } else { 0.0 }, active);
+    }
+
+    fn set(&mut self, place: usize, value: f64, active: bool) {
+        let curve = &mut self.curves[place];
+        // A curve that was never set is zero, and active only if no mask applies to it.
+        if value != curve.value || active != curve.active {
+            curve.flush(self.clock);
+            curve.value = value;
+            curve.active = active;
         }
     }
 
     pub(super) fn finish(self) -> TimeWeighted {
-        let mut curves = self.curves;
-        let mut approximate = false;
-        let metrics = METRICS.map(|(id, place, active)| {
-            let curve = &mut curves[place];
-            curve.flush();
-            approximate |= curve.histogram.is_some();
-            (id, curve.summary(id.def().unit, !active))
-        });
+        let CurveSet { mut curves, clock, .. } = self;
+        for curve in &mut curves {
+            curve.flush(clock);
+        }
+        let approximate = curves.iter().any(|curve| curve.histogram.is_some());
+        let metrics = METRICS.map(|(id, place, active)| (id, curves[place].summary(id.def().unit, !active)));
         TimeWeighted { metrics, approximate }
     }
 }
@@ -132,13 +149,17 @@ pub(in crate::statistics) struct TimeWeighted {
 /// One curve: weighted moments, and value-duration pairs for its percentiles.
 #[derive(Debug, Default)]
 struct Curve {
-    /// Value that holds now, and for how long it has not been added yet.
+    /// Value since the last change, and whether that time is active.
     value: f64,
-    pending: u64,
+    active: bool,
+    since: u64,
     /// Time in which the curve is zero because nobody was there to contribute.
     idle: u64,
     duration: u64,
-    mean: f64,
+    /// First value; sums are of differences from it, so that little cancels.
+    base: f64,
+    /// Sum of difference times ns, and of squared difference times ns.
+    sum: f64,
     squares: f64,
     min: f64,
     max: f64,
@@ -147,26 +168,25 @@ struct Curve {
 }
 
 impl Curve {
-    fn add(&mut self, value: f64, ns: u64) {
-        if value != self.value {
-            self.flush();
-            self.value = value;
-        }
-        self.pending += ns;
-    }
-
-    fn flush(&mut self) {
-        let (value, ns) = (self.value, std::mem::take(&mut self.pending));
+    /// Adds the time since the last change.
+    fn flush(&mut self, clock: u64) {
+        let ns = clock - std::mem::replace(&mut self.since, clock);
         if ns == 0 {
             return;
         }
+        if !self.active && self.value == 0.0 {
+            self.idle += ns;
+            return;
+        }
+        let value = self.value;
         if self.duration == 0 {
-            (self.min, self.max) = (value, value);
+            (self.base, self.min, self.max) = (value, value, value);
         }
         self.duration += ns;
-        let before = value - self.mean;
-        self.mean += before * (ns as f64 / self.duration as f64);
-        self.squares += before * (value - self.mean) * ns as f64;
+        let apart = value - self.base;
+        let weighted = apart * ns as f64;
+        self.sum += weighted;
+        self.squares += apart * weighted;
         self.min = self.min.min(value);
         self.max = self.max.max(value);
         match &mut self.histogram {
@@ -206,10 +226,13 @@ impl Curve {
         if total == 0 {
             return weighted(unit, 0.0, 0.0, 0.0, 0.0, [0.0; 4], false);
         }
-        let (active, all) = (self.duration as f64, total as f64);
-        let mean = self.mean * active / all;
-        let squares = self.squares + self.mean * self.mean * active * idle as f64 / all;
-        let std = (squares / all).max(0.0).sqrt();
+        let all = total as f64;
+        // Idle time is zero: its difference from the base is minus the base.
+        let sum = self.sum - self.base * idle as f64;
+        let squares = self.squares + self.base * self.base * idle as f64;
+        let mean = self.base + sum / all;
+        let apart = sum / all;
+        let std = (squares / all - apart * apart).max(0.0).sqrt();
         let (min, max) = match (self.duration, idle) {
             (0, _) => (0.0, 0.0),
             (_, 0) => (self.min, self.max),
@@ -262,14 +285,14 @@ fn weighted(
 ) -> MetricSummary {
     MetricSummary {
         unit: unit.into(),
-        avg: Some(avg),
-        p50: Some(p50),
-        p90: Some(p90),
-        p95: Some(p95),
-        p99: Some(p99),
-        min: Some(min),
-        max: Some(max),
-        std: Some(std),
+        avg: finite(avg),
+        p50: finite(p50),
+        p90: finite(p90),
+        p95: finite(p95),
+        p99: finite(p99),
+        min: finite(min),
+        max: finite(max),
+        std: finite(std),
         approximate,
         ..MetricSummary::default()
     }

@@ -20,6 +20,8 @@ use crate::metrics::Meter;
 use crate::script::Script;
 use crate::timer::Sleep;
 
+/// Pause before a stream is broken: h2 forgets the frames of a reset stream that are still queued.
+const BEFORE_BREAK_NS: u64 = 10_000_000;
 /// Most bytes in one frame handed over.
 const COALESCE_BYTES: usize = 64 << 10;
 
@@ -69,6 +71,8 @@ pub(super) struct StreamBody {
     /// Frames of at most so many bytes, so many nanoseconds apart.
     pace: Option<(usize, u64)>,
     not_before_ns: u64,
+    /// When a scripted break strikes.
+    break_ns: Option<u64>,
 }
 
 impl StreamBody {
@@ -82,7 +86,7 @@ impl StreamBody {
         let wire = &connection.worker.shared.config.wire;
         let pace = match script.plan.fault {
             Some(Fault::Drip { interval_ms }) => Some((1, u64::from(interval_ms) * 1_000_000)),
-            _ => wire.write_bytes.map(|bytes| (bytes, wire.write_pause_us * 1000)),
+            _ => wire.write_bytes.map(|bytes| (bytes, wire.write_pause_us.saturating_mul(1000))),
         };
         Self {
             connection,
@@ -96,6 +100,7 @@ impl StreamBody {
             sleep: None,
             pace,
             not_before_ns: 0,
+            break_ns: None,
         }
     }
 
@@ -112,6 +117,8 @@ impl StreamBody {
             self.rendered.clear();
             (self.taken, self.taken_events) = (0, 0);
             if let Some(fault) = self.script.cut() {
+                let break_ns = *self.break_ns.get_or_insert_with(|| mono_ns() + BEFORE_BREAK_NS);
+                ready!(self.poll_sleep(break_ns, cx));
                 return match fault {
                     // Dropped when the client gives up.
                     Fault::StallMidStream { .. } => Poll::Pending,
@@ -163,7 +170,7 @@ impl StreamBody {
         let now_ns = mono_ns();
         if let Some((bytes, pause_ns)) = self.pace {
             end = end.min(self.taken + bytes);
-            self.not_before_ns = now_ns + pause_ns;
+            self.not_before_ns = now_ns.saturating_add(pause_ns);
         }
         let ended: Vec<_> = marks.iter().take_while(|mark| mark.end <= end).copied().collect();
         let tokens = ended.iter().map(|mark| mark.tokens).sum();

@@ -1,0 +1,119 @@
+//! What is printed at the end of a run.
+
+use std::io::{self, IsTerminal, Write};
+
+use anyhow::Result;
+use tokmeter_record::ErrorClass;
+use tokmeter_record::statistics::RunSummary;
+
+use super::{Finished, files};
+use crate::args::profile::ProfileArgs;
+use crate::console::number::integer;
+use crate::console::{harmless, summary};
+
+/// Widest table on a terminal; enough for every figure.
+const WIDTH: u16 = 100;
+
+/// Prints tables, remarks and where the files are.
+pub fn print(args: &ProfileArgs, finished: &Finished) -> Result<()> {
+    let width = match io::stdout().is_terminal() {
+        true => terminal_width().clamp(80, 140),
+        false => WIDTH,
+    };
+    let mut out = io::stdout().lock();
+    out.write_all(tables(args, finished, width).as_bytes())?;
+    for remark in remarks(finished) {
+        writeln!(out, "note: {}", harmless(&remark))?;
+    }
+    let directory = finished.settings.names.directory();
+    writeln!(out, "\nfiles in {}", directory.display())?;
+    for (name, bytes) in files::listing(&finished.settings)? {
+        writeln!(out, "  {name} ({})", size(bytes))?;
+    }
+    Ok(())
+}
+
+/// All tables as text.
+pub fn tables(args: &ProfileArgs, finished: &Finished, width: u16) -> String {
+    let title = args.endpoint.endpoint_type.metadata().metrics_title;
+    let mut parts = vec![summary::metrics(&finished.summary.metrics, &format!("tokmeter | {title}"), width)];
+    if args.output.show_trace_timing {
+        parts.push(summary::http_trace(&finished.summary.metrics, width));
+    }
+    if !finished.summary.errors.is_empty() {
+        parts.push(summary::errors(&finished.summary.errors, width));
+    }
+    parts.push(headline(finished));
+    parts.join("\n")
+}
+
+fn headline(finished: &Finished) -> String {
+    let counts = finished.summary.counts;
+    let cancelled = match counts.cancelled {
+        0 => String::new(),
+        cancelled => format!(", {} cancelled", integer(cancelled)),
+    };
+    format!(
+        "{} requests: {} succeeded, {} failed{cancelled}; {:.1} s, client used {:.0} % of the machine\n",
+        integer(counts.completed()),
+        integer(counts.succeeded),
+        integer(counts.failed - counts.cancelled),
+        finished.outcome.health.elapsed_seconds,
+        finished.outcome.health.cpu_share * 100.0,
+    )
+}
+
+/// What a reader should know before believing the numbers.
+fn remarks(finished: &Finished) -> Vec<String> {
+    let mut remarks = finished.summary.notes.clone();
+    let notes = &finished.outcome.notes;
+    if notes.token_sources.len() > 1 {
+        let sources: Vec<_> =
+            notes.token_sources.iter().map(|(source, n)| format!("{} by {source:?}", integer(*n))).collect();
+        remarks.push(format!("token counts have different sources: {}", sources.join(", ")));
+    }
+    if notes.done_without_finish > 0 {
+        remarks.push(format!(
+            "{} streams ended with [DONE] but without a finish reason: some servers cut answers that way",
+            integer(notes.done_without_finish)
+        ));
+    }
+    if notes.coalesced_events * 10 > notes.events {
+        remarks.push(format!(
+            "{:.0} % of events shared a read with an earlier one; their instants are those of the last segment",
+            notes.coalesced_events as f64 * 100.0 / notes.events as f64
+        ));
+    }
+    if notes.retried_requests > 0 {
+        remarks.push(format!(
+            "{} requests were sent again because the server had closed the kept-alive connection",
+            integer(notes.retried_requests)
+        ));
+    }
+    if finished.outcome.counts.decode_stalls > 0 {
+        remarks.push("requests waited for this machine to read answers: the client is the limit".to_owned());
+    }
+    remarks
+}
+
+/// Whether no request reached the server.
+pub fn all_unreachable(summary: &RunSummary) -> bool {
+    summary.errors.iter().all(|error| {
+        matches!(
+            error.error_details.class,
+            Some(ErrorClass::Dns | ErrorClass::ConnectionRefused | ErrorClass::Unreachable | ErrorClass::Tls)
+        )
+    })
+}
+
+fn terminal_width() -> u16 {
+    rustix::termios::tcgetwinsize(io::stdout()).map_or(WIDTH, |size| size.ws_col)
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
