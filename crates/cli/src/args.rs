@@ -5,6 +5,7 @@ pub mod config;
 pub mod demo;
 pub mod profile;
 pub mod sim;
+pub mod verdict;
 
 use clap::{Parser, Subcommand};
 

@@ -12,6 +12,7 @@ pub mod server;
 pub mod statistics;
 pub mod time;
 pub mod trace;
+pub mod verdict;
 
 pub use error::{ErrorClass, RequestError, Side};
 pub use metric::{MetricId, MetricValue, Metrics, Slos};
