@@ -18,7 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let records = RecordReader::open(&directory)?.tolerant();
 
     let mut joined: Vec<_> = inputs.join(records).filter(|(record, _)| record.is_success()).collect();
-    let latency = |record: &tokmeter_record::RequestRecord| record.metrics.number(REQUEST_LATENCY).unwrap_or(0.0);
+    let latency =
+        |record: &tokmeter_record::RequestRecord| record.metrics.number(REQUEST_LATENCY).unwrap_or(0.0);
     joined.sort_by(|(a, _), (b, _)| latency(b).total_cmp(&latency(a)));
 
     let mut out = std::io::stdout().lock();

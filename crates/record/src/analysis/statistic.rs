@@ -138,8 +138,9 @@ impl FromStr for Figure {
 
 /// Whether every request has a value of the metric: its own, or an adjusted one.
 fn of_every_request(metric: MetricId) -> bool {
-    let adjusted =
-        |id| catalogue::failure_adjusted(id) == Some(metric) || catalogue::network_adjusted(id) == Some(metric);
+    let adjusted = |id| {
+        catalogue::failure_adjusted(id) == Some(metric) || catalogue::network_adjusted(id) == Some(metric)
+    };
     metric.def().kind == Kind::Record || MetricId::all().any(adjusted)
 }
 
