@@ -23,10 +23,15 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Profile(args) => profile::run(&args, &command_line(&typed)),
         Command::Demo(args) => demo::run(&args),
         Command::Analyze(args) => analyze::run(&args),
-        Command::Sim(args) => sim::run(&args).map(|()| Exit::Ok),
+        Command::Sim(args) => sim::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {
-            clap_complete::generate(args.shell, &mut Cli::command(), "tokmeter", &mut std::io::stdout().lock());
+            clap_complete::generate(
+                args.shell,
+                &mut Cli::command(),
+                "tokmeter",
+                &mut std::io::stdout().lock(),
+            );
             Ok(Exit::Ok)
         }
     }
@@ -102,8 +107,21 @@ mod tests {
     #[test]
     fn secrets_never_show_in_the_command_line() {
         let shown = line(&[
-            "tokmeter", "profile", "--api-key", "s3cret", "--header=Authorization: s3cret", "-H", "X: s3cret",
-            "-HX-Key:s3cret", "--url", "http://u:s3cret@host:1", "--extra-inputs", "a:s3cret", "b:s3cret", "-m", "m",
+            "tokmeter",
+            "profile",
+            "--api-key",
+            "s3cret",
+            "--header=Authorization: s3cret",
+            "-H",
+            "X: s3cret",
+            "-HX-Key:s3cret",
+            "--url",
+            "http://u:s3cret@host:1",
+            "--extra-inputs",
+            "a:s3cret",
+            "b:s3cret",
+            "-m",
+            "m",
         ]);
         assert!(!shown.contains("s3cret"), "{shown}");
         assert!(shown.contains("http://host:1") && shown.ends_with("-m m"), "{shown}");

@@ -21,9 +21,10 @@ pub fn merge(command: &str, typed: &[OsString], file: &Path) -> Result<Vec<OsStr
 /// The file's flags alone.
 pub fn flags(command: &str, file: &Path, typed: Option<&[OsString]>) -> Result<Vec<OsString>, Failure> {
     let place = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| Failure::usage(format!("cannot read {place}: {error}")))?;
-    let document: Value =
-        yaml_serde::from_str(&text).map_err(|error| Failure::usage(format!("{place} is no valid YAML: {error}")))?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("cannot read {place}: {error}")))?;
+    let document: Value = yaml_serde::from_str(&text)
+        .map_err(|error| Failure::usage(format!("{place} is no valid YAML: {error}")))?;
     let Value::Mapping(entries) = document else {
         return Err(Failure::usage(format!("{place}: expected flags as keys"))
             .fix("`tokmeter config init` prints an example"));
@@ -37,7 +38,8 @@ pub fn flags(command: &str, file: &Path, typed: Option<&[OsString]>) -> Result<V
         };
         let argument = find(&command, key).ok_or_else(|| unknown_key(&command, &place.to_string(), key))?;
         if !given.iter().any(|id| id == argument.get_id().as_str()) {
-            push(&mut flags, argument, key, value).map_err(|reason| Failure::usage(format!("{place}: {reason}")))?;
+            push(&mut flags, argument, key, value)
+                .map_err(|reason| Failure::usage(format!("{place}: {reason}")))?;
         }
     }
     Ok(flags)
@@ -140,7 +142,9 @@ mod tests {
 
     #[test]
     fn keys_are_flags_with_either_separator_and_any_alias() {
-        let file = file("model: m\nrequest_count: 5\nstreaming: true\nuse-legacy-max-tokens: false\nheader: [A:1, B:2]\n");
+        let file = file(
+            "model: m\nrequest_count: 5\nstreaming: true\nuse-legacy-max-tokens: false\nheader: [A:1, B:2]\n",
+        );
         let flags = flags("profile", file.path(), None).unwrap();
         assert_eq!(
             words(&flags),

@@ -51,11 +51,6 @@ impl Failure {
         Failure { exit: Exit::Usage, message: message.into(), fix: None }
     }
 
-    /// The target cannot be reached.
-    pub fn unreachable(message: impl Into<String>) -> Self {
-        Failure { exit: Exit::Unreachable, message: message.into(), fix: None }
-    }
-
     /// Adds what to do about it.
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());

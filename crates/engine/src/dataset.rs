@@ -174,10 +174,16 @@ impl Dataset {
     }
 
     /// The session that the run sends as its `number`-th, counted over the whole profiling phase and all
-    /// machines. A fixed schedule names entries, which are the same with sequential sampling.
+    /// machines.
     #[must_use]
     pub fn session(&self, number: u64) -> Arc<Session> {
         self.marked(number, self.index_of(number), false)
+    }
+
+    /// The session of an entry that a fixed schedule names: its order is the trace's, not the sampler's.
+    #[must_use]
+    pub fn traced_session(&self, entry: u64) -> Arc<Session> {
+        self.marked(entry, entry, false)
     }
 
     /// The same for the warmup. An endless dataset has other sessions here than in [`Dataset::session`], so

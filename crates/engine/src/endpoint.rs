@@ -113,17 +113,17 @@ impl Endpoint {
     }
 
     /// Reads one JSON message of an answer: an event, or a whole document.
-    fn read_message(&self, data: &[u8], reading: &mut Reading) -> Result<Shape, serde_json::Error> {
+    fn read_message(&self, text: &str, reading: &mut Reading) -> Result<Shape, serde_json::Error> {
         match self.kind {
-            EndpointType::Chat => chat::read(data, reading),
-            EndpointType::Completions => completions::read(data, reading),
-            EndpointType::Responses => responses::read(data, reading),
-            EndpointType::Messages => messages::read(data, reading),
-            EndpointType::Embeddings => embeddings::read(data, reading),
+            EndpointType::Chat => chat::read(text, reading),
+            EndpointType::Completions => completions::read(text, reading),
+            EndpointType::Responses => responses::read(text, reading),
+            EndpointType::Messages => messages::read(text, reading),
+            EndpointType::Embeddings => embeddings::read(text, reading),
             EndpointType::CohereRankings | EndpointType::HfTeiRankings | EndpointType::NimRankings => {
-                rankings::read(self.kind, data, reading)
+                rankings::read(self.kind, text, reading)
             }
-            EndpointType::Raw | EndpointType::Template => raw::read(data, self.text_path.as_deref(), reading),
+            EndpointType::Raw | EndpointType::Template => raw::read(text, self.text_path.as_deref(), reading),
         }
     }
 }

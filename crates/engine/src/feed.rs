@@ -154,6 +154,7 @@ mod tests {
                 system: None,
                 context: None,
                 turns: vec![],
+                self_contained: false,
             }),
             first_body: Bytes::new(),
             intended: None,

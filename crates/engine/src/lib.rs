@@ -2,8 +2,8 @@
 //!
 //! The engine never prints. It emits records and counters; writers, console and screens read them.
 
-pub mod collect;
 mod choice;
+pub mod collect;
 pub mod dataset;
 mod decode;
 pub mod endpoint;

@@ -88,14 +88,7 @@ impl Draft {
         (trace.request_bytes_total, trace.request_chunks_count) = wire.body_written();
         trace.request_chunks = wire.take_write_log();
         trace.response_first_byte_ns = trace.response_first_byte_ns.or(wire.first_read());
-        // The end of a write is stamped when this thread goes on, which on a busy machine can be after the
-        // kernel has taken in the answer: what was answered had been sent by then.
-        if let Some(first) = trace.response_first_byte_ns {
-            let sent_by_then = |at: Option<MonoNs>| at.map(|at| at.min(first));
-            trace.request_send_start_ns = sent_by_then(trace.request_send_start_ns);
-            trace.request_headers_sent_ns = sent_by_then(trace.request_headers_sent_ns);
-            trace.request_send_end_ns = sent_by_then(trace.request_send_end_ns);
-        }
+        settle_first_byte(trace);
         trace.stamp_source =
             if trace.response_first_byte_ns.is_some() { wire.source() } else { StampSource::default() };
         trace.client_recv_lag_ns = wire.max_lag_ns();
@@ -145,4 +138,22 @@ impl Draft {
             error,
         }
     }
+}
+
+/// Brings the first byte and the ends of sending into an order that can have been.
+///
+/// The end of a write is stamped when this thread goes on, which on a busy machine can be after the kernel has
+/// taken in the answer: what was answered had been sent by then. A first byte before the first write is none of
+/// this answer (TLS 1.3 sends session tickets after the handshake).
+fn settle_first_byte(trace: &mut Trace<MonoNs>) {
+    let (Some(first), Some(start)) = (trace.response_first_byte_ns, trace.request_send_start_ns) else {
+        return;
+    };
+    if first < start {
+        trace.response_first_byte_ns = trace.response_headers_received_ns;
+        return;
+    }
+    let sent_by_then = |at: Option<MonoNs>| at.map(|at| at.min(first));
+    trace.request_headers_sent_ns = sent_by_then(trace.request_headers_sent_ns);
+    trace.request_send_end_ns = sent_by_then(trace.request_send_end_ns);
 }

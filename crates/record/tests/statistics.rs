@@ -110,7 +110,6 @@ fn rates_divide_by_the_window_and_durations_by_requests() {
     assert!(close(value(c::BENCHMARK_DURATION), 0.080, 1e-12));
     assert!(close(value(c::CREDIT_TO_START_LATENCY), 2.0, 1e-12));
     assert!(close(value(c::EFFECTIVE_LATENCY), (47.0 + 67.0) / 2.0, 1e-12));
-    assert!(close(value(c::EFFECTIVE_TIME_TO_FIRST_TOKEN), 32.0, 1e-12));
     let icl = result.metrics.get(c::INTER_CHUNK_LATENCY).unwrap();
     assert_eq!((icl.count, icl.sum, icl.max), (Some(3), Some(40.0), Some(20.0)));
     // Without an end the divisor is the benchmark duration.
@@ -353,7 +352,7 @@ fn naive_concurrency(records: &[RequestRecord], at: u64) -> f64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn parts_merged_equal_the_whole(records in runs(), cut in 0usize..60, slice in prop::option::of(200u64..900)) {
@@ -397,7 +396,7 @@ proptest! {
             for stat in ["avg", "sum", "min", "max", "std"] {
                 // Curves are known by the means of their bins of 1 ms; every instant here is on a full one,
                 // but the end of the last gap is entered a nanosecond early in the exact sweep.
-                let co_aware = tag.starts_with("effective_latency") || tag.starts_with("effective_time");
+                let co_aware = tag.starts_with("effective_latency");
                 let limit = if weighted && !co_aware { if stat == "avg" { 1e-6 } else { continue } } else { 1e-9 };
                 match (summary.stat(stat), other.stat(stat)) {
                     (Some(a), Some(b)) => prop_assert!((a - b).abs() <= limit * a.abs().max(1.0), "{} {} {} {}", tag, stat, a, b),
@@ -405,6 +404,32 @@ proptest! {
                 }
             }
         }
+    }
+
+    #[test]
+    fn no_record_makes_it_panic_or_say_what_is_not_finite(
+        values in prop::collection::vec(
+            (any::<u64>(), any::<u64>(), any::<Option<u64>>(), any::<f64>(), any::<f64>(), any::<i64>(),
+                prop::collection::vec(any::<f64>(), 0..4), any::<bool>()), 1..12),
+        fold_after in 1usize..20,
+        slice_ns in prop::option::of(prop_oneof![Just(0u64), 1u64.., Just(u64::MAX)]),
+    ) {
+        let options = Options { fold_after, slice_ns, ..Options::default() };
+        let mut statistics = RunStatistics::new(options);
+        for (start, end, credit, ttft, latency, tokens, gaps, failed) in values {
+            let mut record = if failed { failure(0, "x") } else { RequestRecord::default() };
+            record.metadata.request_start_ns = WallNs(start);
+            record.metadata.request_end_ns = WallNs(end);
+            record.metadata.credit_issued_ns = credit.map(WallNs);
+            record.metrics.float(c::TIME_TO_FIRST_TOKEN, ttft);
+            record.metrics.float(c::REQUEST_LATENCY, latency);
+            record.metrics.int(c::OUTPUT_SEQUENCE_LENGTH, tokens);
+            record.metrics.int(c::INPUT_SEQUENCE_LENGTH, tokens);
+            record.metrics.list(c::INTER_CHUNK_LATENCY, gaps);
+            statistics.add(&record);
+        }
+        let result = statistics.finish(&Window::default());
+        prop_assert!(!serde_json::to_string(&result.metrics).unwrap().contains("null"));
     }
 
     #[test]

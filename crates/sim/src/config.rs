@@ -110,6 +110,8 @@ pub struct Output {
     pub tokens: OutputTokens,
     /// Output tokens when they should follow the request and it names no maximum. Default 16.
     pub default_tokens: u32,
+    /// No answer is longer than so many tokens, whatever is asked. Default 1,000,000.
+    pub most_tokens: u32,
     /// Never send more than the request's `max_completion_tokens`, `max_tokens` or
     /// `max_output_tokens`. Off imitates servers that ignore one of these names. Default on.
     pub honour_max_tokens: bool,
@@ -139,6 +141,7 @@ impl Default for Output {
         Self {
             tokens: OutputTokens::Request,
             default_tokens: 16,
+            most_tokens: 1_000_000,
             honour_max_tokens: true,
             reasoning_tokens: 0,
             reasoning_field: "reasoning_content".to_owned(),

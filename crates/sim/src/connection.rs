@@ -63,7 +63,8 @@ pub(crate) struct Connection {
 /// Serves a connection until it ends.
 pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, id: u64) {
     let wire = &worker.shared.config.wire;
-    let pace = wire.write_bytes.map(|bytes| Pace { bytes, pause_ns: wire.write_pause_us * 1000 });
+    let pace =
+        wire.write_bytes.map(|bytes| Pace { bytes, pause_ns: wire.write_pause_us.saturating_mul(1000) });
     let mut connection = Connection {
         worker,
         stream,
@@ -115,7 +116,7 @@ impl Connection {
     /// Reads until a request head is complete.
     async fn next_head(&mut self) -> Result<NextHead, Gone> {
         let idle = self.worker.shared.config.connections.idle_timeout_ms;
-        let idle_until = idle.map(|ms| mono_ns() + ms * 1_000_000);
+        let idle_until = idle.map(|ms| mono_ns().saturating_add(ms.saturating_mul(1_000_000)));
         loop {
             if self.inbuf.starts_with(b"PRI ") && self.worker.shared.config.connections.http2 {
                 let seen = self.inbuf.len().min(HTTP2_PREFACE.len());
@@ -190,6 +191,18 @@ impl Connection {
         let _: Result<(), Gone> = self.while_connected(forever).await;
     }
 
+    /// Waits until the client gives up, without reading what it sends.
+    async fn ignore_until_gone(&mut self) {
+        const LOOK_EVERY_NS: u64 = 20_000_000;
+        loop {
+            self.worker.timer.sleep_until(mono_ns() + LOOK_EVERY_NS).await;
+            match self.stream.ready(tokio::io::Interest::READABLE | tokio::io::Interest::WRITABLE).await {
+                Ok(ready) if !ready.is_read_closed() && !ready.is_write_closed() => {}
+                _ => return,
+            }
+        }
+    }
+
     /// Writes everything, at the pace of the connection. Instants just before the first system
     /// call and just after the last one.
     async fn write(&mut self, bytes: &[u8]) -> Result<(u64, u64), Gone> {
@@ -202,7 +215,7 @@ impl Connection {
         let mut end_ns = start_ns;
         for (place, piece) in bytes.chunks(pace.bytes).enumerate() {
             if place > 0 && pace.pause_ns > 0 {
-                self.wait_until(end_ns + pace.pause_ns).await?;
+                self.wait_until(end_ns.saturating_add(pace.pause_ns)).await?;
             }
             self.write_all(piece).await?;
             end_ns = mono_ns();

@@ -43,6 +43,7 @@ pub struct EventWriter {
     bom: bool,
     split: bool,
     lines: bool,
+    names: bool,
     ping_every: u32,
     written: u32,
     line_ends: u32,
@@ -58,6 +59,7 @@ impl EventWriter {
             bom: wire.bom,
             split: wire.split_data_lines,
             lines: wire.event_lines,
+            names: !wire.no_event_lines,
             ping_every: wire.ping_every_events.unwrap_or(0),
             written: 0,
             line_ends: 0,
@@ -88,7 +90,7 @@ impl EventWriter {
             self.end_line(out);
             self.end_line(out);
         }
-        let name = name.or(self.lines.then_some("message"));
+        let name = name.filter(|_| self.names).or(self.lines.then_some("message"));
         if let Some(name) = name {
             self.field(out, b"event", name.as_bytes());
         }

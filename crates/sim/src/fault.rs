@@ -42,6 +42,10 @@ pub enum Fault {
         /// Tokens sent before.
         after: u32,
     },
+    /// Never read the request body: the client's sending stalls when the buffers are full
+    /// (HTTP/2: when the flow-control window is used up). A client that closes is noticed only by
+    /// its RST: a FIN waits behind the unread bytes.
+    StallRequest,
     /// Read the request and never answer.
     StallBeforeHeaders,
     /// Stop sending after some tokens, connection open.

@@ -126,11 +126,31 @@ pub struct Order {
     pub draws: Draws,
 }
 
+/// What is known of a request from its head alone.
+pub struct Intent {
+    draws: Draws,
+    pub fault: Option<Fault>,
+}
+
+/// Chooses the fault of a request, before its body is read.
+pub fn intend(shared: &Shared, identity: &Identity, log: &mut RequestLog) -> Result<Intent, Refusal> {
+    let config = &shared.config;
+    let mut draws = Draws::new(config.seed, identity.request_id.as_deref(), log.ordinal);
+    let fault = match &identity.script {
+        Some(script) => Some(script.parse::<Fault>().map_err(|reason| Refusal::new(400, reason))?),
+        None => draws.fault(&config.faults, log.ordinal),
+    };
+    let fault = fault.filter(|fault| *fault != Fault::None);
+    log.fault = fault.map(|fault| fault.name().to_owned());
+    Ok(Intent { draws, fault })
+}
+
 /// Reads the body, decides the answer and fills in the log.
 pub fn decide(
     shared: &Shared,
     api: Api,
     identity: &Identity,
+    intent: Result<Intent, Refusal>,
     body: &[u8],
     log: &mut RequestLog,
 ) -> Result<Order, Refusal> {
@@ -142,13 +162,7 @@ pub fn decide(
     if config.api_key.as_deref().is_some_and(|key| identity.key.as_deref() != Some(key)) {
         return Err(Refusal::new(401, "Invalid API Key"));
     }
-    let mut draws = Draws::new(config.seed, identity.request_id.as_deref(), log.ordinal);
-    let fault = match &identity.script {
-        Some(script) => Some(script.parse::<Fault>().map_err(|reason| Refusal::new(400, reason))?),
-        None => draws.fault(&config.faults, log.ordinal),
-    };
-    let fault = fault.filter(|fault| *fault != Fault::None);
-    log.fault = fault.map(|fault| fault.name().to_owned());
+    let Intent { mut draws, fault } = intent?;
     let payload: Payload<'_> = serde_json::from_slice(body)
         .map_err(|error| Refusal::new(400, format!("unreadable body: {error}")))?;
     let model = payload.model.first();

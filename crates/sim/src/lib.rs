@@ -4,6 +4,10 @@
 //! It is the server of `tokmeter demo` and the truth in tests and benches: a client's numbers are
 //! compared with [`RequestLog`], never with an assumed speed of the machine.
 //!
+//! One token is one whitespace-separated word, in prompts and in answers ([`vocabulary`]); every
+//! answer has one choice, whatever `n` and however many prompts. A request may name its own fault
+//! with the header `X-Sim-Script: FAULT` ([`Fault`]; `none` switches configured faults off).
+//!
 //! ```
 //! use tokmeter_sim::{Distribution, Sim, SimConfig};
 //!

@@ -118,7 +118,7 @@ impl Plan {
         } else {
             output.default_tokens
         };
-        let total = wanted.min(cap);
+        let total = wanted.min(cap).min(output.most_tokens);
         let tool = output.tool_call_tokens.min(total);
         let reasoning = output.reasoning_tokens.min(total - tool);
         let finish = if tool > 0 {
@@ -206,7 +206,7 @@ impl Timeline {
         let computed = plan.prompt_tokens - plan.cached_tokens.unwrap_or(0).min(plan.prompt_tokens);
         let prefill_us = timing.prefill_us_per_token * f64::from(computed);
         let factor = 1.0 + timing.slowdown_per_running * running.saturating_sub(1) as f64;
-        let first_ns = admitted_ns + (ttft_ms * 1e6 + prefill_us * 1e3) as u64;
+        let first_ns = admitted_ns.saturating_add((ttft_ms * 1e6 + prefill_us * 1e3) as u64);
         let interval_ns = timing.itl_ms.as_constant().map(|ms| (ms * factor * 1e6) as u64);
         Self { next_due_ns: first_ns, interval_ns, shape: timing.itl_ms, factor, draws }
     }
@@ -229,7 +229,7 @@ impl Timeline {
                 Some(ns) => ns,
                 None => (self.draws.sample(&self.shape) * self.factor * 1e6) as u64,
             };
-            self.next_due_ns += interval_ns;
+            self.next_due_ns = self.next_due_ns.saturating_add(interval_ns);
         }
     }
 }

@@ -29,7 +29,12 @@ pub struct DemoArgs {
     #[arg(long, default_value_t = 32)]
     pub osl: u32,
     /// Directory for all files
-    #[arg(long = "output-artifact-dir", visible_alias = "artifact-dir", value_name = "DIR", default_value = "artifacts/demo")]
+    #[arg(
+        long = "output-artifact-dir",
+        visible_alias = "artifact-dir",
+        value_name = "DIR",
+        default_value = "artifacts/demo"
+    )]
     pub output_artifact_dir: PathBuf,
     /// Progress display
     #[arg(long = "ui-type", visible_alias = "ui", value_name = "TYPE")]

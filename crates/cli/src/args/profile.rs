@@ -26,8 +26,6 @@ pub struct ProfileArgs {
     #[command(flatten)]
     pub warmup: WarmupArgs,
     #[command(flatten)]
-    pub runs: RunsArgs,
-    #[command(flatten)]
     pub server_metrics: ServerMetricsArgs,
     #[command(flatten)]
     pub output: OutputArgs,
@@ -45,8 +43,8 @@ Examples:
   Replay a trace with its own timing:
     tokmeter profile -m my-model -u localhost:8000 --streaming --input-file trace.jsonl \\
       --custom-dataset-type mooncake-trace --fixed-schedule
-  Fail a CI job when the tail is too slow:
-    tokmeter profile -m my-model -u localhost:8000 --streaming --slo 'time_to_first_token_p99<500ms'
+  Fail a CI job when more than one request in a hundred fails:
+    tokmeter profile -m my-model -u localhost:8000 --streaming --failed-request-threshold 0.01
 
 Exit codes: 0 ok, 1 a threshold failed, 2 usage, 3 target unreachable, 4 run not valid, 130 interrupted.";
 
@@ -55,17 +53,18 @@ Exit codes: 0 ok, 1 a threshold failed, 2 usage, 3 target unreachable, 4 run not
 #[command(next_help_heading = "Endpoint")]
 pub struct EndpointArgs {
     /// Model name, or several separated by commas (dealt to sessions in turn)
-    #[arg(long = "model-names", visible_alias = "model", short = 'm', value_name = "NAME", value_delimiter = ',', required = true)]
+    #[arg(
+        long = "model-names",
+        visible_alias = "model",
+        short = 'm',
+        value_name = "NAME",
+        value_delimiter = ',',
+        required = true
+    )]
     pub model_names: Vec<String>,
-    /// How several models are dealt to sessions
-    #[arg(long, value_name = "STRATEGY", default_value = "round-robin", value_parser = ["round-robin", "round_robin", "random"])]
-    pub model_selection_strategy: String,
     /// Server, with or without scheme; several are used in turn
     #[arg(long, short = 'u', value_name = "URL", num_args = 1.., default_value = "http://localhost:8000")]
     pub url: Vec<String>,
-    /// How several URLs are used
-    #[arg(long, value_name = "STRATEGY", default_value = "round-robin", value_parser = ["round-robin", "round_robin"])]
-    pub url_strategy: String,
     /// API of the server
     #[arg(long, value_name = "TYPE", default_value = "chat")]
     pub endpoint_type: EndpointType,
@@ -90,32 +89,12 @@ pub struct EndpointArgs {
     /// Send `max_tokens` instead of `max_completion_tokens`
     #[arg(long)]
     pub use_legacy_max_tokens: bool,
-    /// Wait this long, in seconds, for the model to answer before the run starts
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
-    pub wait_for_model_timeout: f64,
-    /// What must work before the run starts
-    #[arg(long, value_name = "MODE", default_value = "inference")]
-    pub wait_for_model_mode: WaitMode,
-    /// Pause between two tries, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
-    pub wait_for_model_interval: f64,
     /// Body template of `--endpoint-type template`: a file with {{placeholders}}
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
     /// Where the answer's text stands (JSONPath), for `raw` and `template`
     #[arg(long, value_name = "PATH")]
     pub response_path: Option<String>,
-}
-
-/// What `--wait-for-model-timeout` waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum WaitMode {
-    /// The model is listed by /v1/models.
-    Models,
-    /// One small request succeeds.
-    Inference,
-    /// Both.
-    Both,
 }
 
 /// How connections are made.
@@ -227,29 +206,41 @@ pub struct InputArgs {
     #[arg(long = "conversation-turn-stddev", visible_alias = "session-turns-stddev", value_name = "N")]
     pub conversation_turn_stddev: Option<f64>,
     /// Pause between turns in ms: mean
-    #[arg(long = "conversation-turn-delay-mean", visible_alias = "session-turn-delay-mean", value_name = "MS")]
+    #[arg(
+        long = "conversation-turn-delay-mean",
+        visible_alias = "session-turn-delay-mean",
+        value_name = "MS"
+    )]
     pub conversation_turn_delay_mean: Option<f64>,
     /// Pause between turns in ms: standard deviation
-    #[arg(long = "conversation-turn-delay-stddev", visible_alias = "session-turn-delay-stddev", value_name = "MS")]
+    #[arg(
+        long = "conversation-turn-delay-stddev",
+        visible_alias = "session-turn-delay-stddev",
+        value_name = "MS"
+    )]
     pub conversation_turn_delay_stddev: Option<f64>,
     /// Factor on every pause between turns
-    #[arg(long = "conversation-turn-delay-ratio", visible_alias = "session-delay-ratio", value_name = "RATIO")]
+    #[arg(
+        long = "conversation-turn-delay-ratio",
+        visible_alias = "session-delay-ratio",
+        value_name = "RATIO"
+    )]
     pub conversation_turn_delay_ratio: Option<f64>,
     /// Longest pause between turns, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub inter_turn_delay_cap_seconds: Option<f64>,
-    /// Input tokens: mean; a list runs each (default 550)
-    #[arg(long = "prompt-input-tokens-mean", visible_aliases = ["isl", "synthetic-input-tokens-mean"], value_name = "TOKENS", value_delimiter = ',')]
-    pub prompt_input_tokens_mean: Vec<f64>,
+    /// Input tokens: mean (default 550)
+    #[arg(long = "prompt-input-tokens-mean", visible_aliases = ["isl", "synthetic-input-tokens-mean"], value_name = "TOKENS")]
+    pub prompt_input_tokens_mean: Option<f64>,
     /// Input tokens: standard deviation
     #[arg(long = "prompt-input-tokens-stddev", visible_aliases = ["isl-stddev", "synthetic-input-tokens-stddev"], value_name = "TOKENS")]
     pub prompt_input_tokens_stddev: Option<f64>,
     /// Tokens of a block of hash-id traces (default 512)
     #[arg(long = "prompt-input-tokens-block-size", visible_aliases = ["isl-block-size", "synthetic-input-tokens-block-size"], value_name = "TOKENS")]
     pub prompt_input_tokens_block_size: Option<u32>,
-    /// Output tokens asked for: mean; a list runs each
-    #[arg(long = "prompt-output-tokens-mean", visible_aliases = ["osl", "output-tokens-mean"], value_name = "TOKENS", value_delimiter = ',')]
-    pub prompt_output_tokens_mean: Vec<f64>,
+    /// Output tokens asked for: mean
+    #[arg(long = "prompt-output-tokens-mean", visible_aliases = ["osl", "output-tokens-mean"], value_name = "TOKENS")]
+    pub prompt_output_tokens_mean: Option<f64>,
     /// Output tokens asked for: standard deviation
     #[arg(long = "prompt-output-tokens-stddev", visible_aliases = ["osl-stddev", "output-tokens-stddev"], value_name = "TOKENS")]
     pub prompt_output_tokens_stddev: Option<f64>,
@@ -284,7 +275,12 @@ pub struct InputArgs {
     #[arg(long = "prompt-prefix-pool-size", visible_aliases = ["prefix-prompt-pool-size", "num-prefix-prompts"], value_name = "N", requires = "prompt_prefix_length")]
     pub prompt_prefix_pool_size: Option<u32>,
     /// Tokens of each shared prefix
-    #[arg(long = "prompt-prefix-length", visible_alias = "prefix-prompt-length", value_name = "TOKENS", requires = "prompt_prefix_pool_size")]
+    #[arg(
+        long = "prompt-prefix-length",
+        visible_alias = "prefix-prompt-length",
+        value_name = "TOKENS",
+        requires = "prompt_prefix_pool_size"
+    )]
     pub prompt_prefix_length: Option<u32>,
     /// Keep repeats from meeting a warm prefix cache
     #[arg(long, value_name = "TARGET", default_value = "none")]
@@ -331,12 +327,12 @@ pub struct InputArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
-    /// Requests in flight; a list runs each (default 1 without a rate)
-    #[arg(long, value_name = "N", value_delimiter = ',')]
-    pub concurrency: Vec<u32>,
-    /// Requests a second; with --concurrency that is a cap; a list runs each
-    #[arg(long, value_name = "RATE", value_delimiter = ',')]
-    pub request_rate: Vec<f64>,
+    /// Requests in flight (default 1 without a rate)
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<u32>,
+    /// Requests a second; with --concurrency that is a cap
+    #[arg(long, value_name = "RATE")]
+    pub request_rate: Option<f64>,
     /// Shape of arrivals (default poisson, or gamma with --arrival-smoothness)
     #[arg(long = "arrival-pattern", visible_alias = "request-rate-mode", value_name = "PATTERN")]
     pub arrival_pattern: Option<ArrivalPattern>,
@@ -346,24 +342,18 @@ pub struct LoadArgs {
     /// File of `seconds,rate` lines: a rate that changes over time
     #[arg(long, value_name = "FILE", conflicts_with_all = ["request_rate", "user_centric_rate"])]
     pub request_rate_series: Option<PathBuf>,
-    /// Requests to send (default 10 without another end); a list runs each
-    #[arg(long = "request-count", visible_alias = "num-requests", value_name = "N", value_delimiter = ',')]
-    pub request_count: Vec<u64>,
-    /// Send for this long, in seconds; a list runs each
-    #[arg(long, value_name = "SECONDS", value_delimiter = ',')]
-    pub benchmark_duration: Vec<f64>,
+    /// Requests to send (default 10 without another end)
+    #[arg(long = "request-count", visible_alias = "num-requests", value_name = "N")]
+    pub request_count: Option<u64>,
+    /// Send for this long, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub benchmark_duration: Option<f64>,
     /// How long requests in flight may go on after that, in seconds (default 30; `inf` waits for all)
     #[arg(long, value_name = "SECONDS", requires = "benchmark_duration")]
     pub benchmark_grace_period: Option<f64>,
-    /// Requests that may wait for their first token at once (needs --streaming)
-    #[arg(long, value_name = "N", requires = "streaming")]
-    pub prefill_concurrency: Option<u32>,
     /// Reach the concurrency over this long, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub concurrency_ramp_duration: Option<f64>,
-    /// Reach the prefill concurrency over this long, in seconds
-    #[arg(long, value_name = "SECONDS", requires = "prefill_concurrency")]
-    pub prefill_concurrency_ramp_duration: Option<f64>,
     /// Reach the rate over this long, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub request_rate_ramp_duration: Option<f64>,
@@ -418,9 +408,6 @@ pub struct WarmupArgs {
     /// Requests in flight during warmup [default: as in the measurement]
     #[arg(long, value_name = "N")]
     pub warmup_concurrency: Option<u32>,
-    /// Prefill concurrency during warmup
-    #[arg(long, value_name = "N")]
-    pub warmup_prefill_concurrency: Option<u32>,
     /// Requests a second during warmup
     #[arg(long, value_name = "RATE")]
     pub warmup_request_rate: Option<f64>,
@@ -433,30 +420,9 @@ pub struct WarmupArgs {
     /// Reach the warmup concurrency over this long, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub warmup_concurrency_ramp_duration: Option<f64>,
-    /// Reach the warmup prefill concurrency over this long, in seconds
-    #[arg(long, value_name = "SECONDS")]
-    pub warmup_prefill_concurrency_ramp_duration: Option<f64>,
     /// Reach the warmup rate over this long, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub warmup_request_rate_ramp_duration: Option<f64>,
-}
-
-/// Several runs in one.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Several runs")]
-pub struct RunsArgs {
-    /// Repeat the run, for confidence intervals (1 to 10)
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub num_profile_runs: u32,
-    /// Pause between repeats, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
-    pub profile_run_cooldown_seconds: f64,
-    /// Level of the confidence intervals
-    #[arg(long, value_name = "LEVEL", default_value_t = 0.95)]
-    pub confidence_level: f64,
-    /// Pause between the points of a sweep, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
-    pub parameter_sweep_cooldown_seconds: f64,
 }
 
 /// Metrics of the server and its GPUs.
@@ -494,7 +460,12 @@ pub struct OutputArgs {
     #[arg(long = "profile-export-prefix", visible_alias = "profile-export-file", value_name = "PREFIX")]
     pub profile_export_prefix: Option<String>,
     /// summary: no file per request; records: one line each; raw: bodies and every message too
-    #[arg(long = "export-level", visible_alias = "profile-export-level", value_name = "LEVEL", default_value = "records")]
+    #[arg(
+        long = "export-level",
+        visible_alias = "profile-export-level",
+        value_name = "LEVEL",
+        default_value = "records"
+    )]
     pub export_level: ExportLevel,
     /// Put instants, headers, connection and chunks of every request into the records
     #[arg(long)]
@@ -531,7 +502,7 @@ pub struct ServiceArgs {
     /// YAML file with flags as keys; flags given here win
     #[arg(long, short = 'f', value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Progress display [default: dashboard on a terminal, else none]
+    /// Progress display [default: bars on a terminal, else a line every five seconds]
     #[arg(long = "ui-type", visible_alias = "ui", value_name = "TYPE")]
     pub ui_type: Option<UiType>,
     /// Threads that send requests [default: half the cores, at most 16]
@@ -551,7 +522,7 @@ pub struct ServiceArgs {
 /// Progress display.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum UiType {
-    /// Full screen.
+    /// Progress bars, as `simple`.
     Dashboard,
     /// Progress bars, or plain lines when not on a terminal.
     Simple,

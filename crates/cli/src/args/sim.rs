@@ -12,8 +12,15 @@ use tokmeter_sim::{
     UsageReport,
 };
 
+/// Start the simulated server alone: exact timing, faults, metrics, and a log of what it sent.
+///
 /// Flags override the file given with `--config`, which overrides the defaults.
-#[derive(Debug, Default, Clone, Args)]
+#[derive(Args, Clone, Debug, Default)]
+#[command(after_help = "\
+Examples:
+  tokmeter sim --ttft-ms 50 --itl-ms 10 --log sim.jsonl
+  tokmeter sim --ttft-ms lognormal:200,0.4 --itl-ms normal:20,2 --max-running 32
+  tokmeter sim --fault status:429@0.05 --fault reset-mid-stream:3#10,20")]
 pub struct SimArgs {
     /// YAML file with any subset of the settings
     #[arg(long, value_name = "FILE")]
@@ -107,6 +114,9 @@ struct OutputArgs {
     /// Output tokens of requests that name no maximum [default: 16]
     #[arg(long, value_name = "N")]
     default_output_tokens: Option<u32>,
+    /// Longest answer in tokens, whatever is asked [default: 1000000]
+    #[arg(long, value_name = "N")]
+    most_tokens: Option<u32>,
     /// Ignore the maximum a request names
     #[arg(long)]
     ignore_max_tokens: bool,
@@ -172,6 +182,9 @@ struct WireArgs {
     /// Add `event:` and `id:` lines to chat and completions
     #[arg(long)]
     event_lines: bool,
+    /// Leave out the `event:` lines of APIs that name their events
+    #[arg(long)]
+    no_event_lines: bool,
     /// Send a comment before every N-th event
     #[arg(long, value_name = "N")]
     ping_every_events: Option<u32>,
@@ -204,6 +217,9 @@ struct ConnectionArgs {
     /// Go on answering clients that have shut down their sending side
     #[arg(long)]
     allow_half_close: bool,
+    /// Flow-control window of an HTTP/2 request body [default: 1048576]
+    #[arg(long, value_name = "BYTES")]
+    http2_window: Option<u32>,
     /// Speak HTTP/1.1 only
     #[arg(long)]
     no_http2: bool,
@@ -293,6 +309,7 @@ impl OutputArgs {
         let output = &mut config.output;
         set(&mut output.tokens, &self.output_tokens.map(OutputTokens::Drawn));
         set(&mut output.default_tokens, &self.default_output_tokens);
+        set(&mut output.most_tokens, &self.most_tokens);
         output.honour_max_tokens &= !self.ignore_max_tokens;
         set(&mut output.reasoning_tokens, &self.reasoning_tokens);
         set(&mut output.reasoning_field, &self.reasoning_field);
@@ -319,6 +336,7 @@ impl WireArgs {
         wire.bom |= self.bom;
         wire.split_data_lines |= self.split_data_lines;
         wire.event_lines |= self.event_lines;
+        wire.no_event_lines |= self.no_event_lines;
         set_some(&mut wire.ping_every_events, &self.ping_every_events);
         wire.no_final_blank_line |= self.no_final_blank_line;
         set(&mut wire.done_events, &self.done_events);
@@ -334,6 +352,7 @@ impl ConnectionArgs {
         set_some(&mut connections.idle_timeout_ms, &self.idle_timeout_ms);
         connections.silent_close_after_stream |= self.silent_close_after_stream;
         connections.allow_half_close |= self.allow_half_close;
+        set(&mut connections.http2_window, &self.http2_window);
         connections.http2 &= !self.no_http2;
     }
 }

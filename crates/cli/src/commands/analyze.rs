@@ -84,7 +84,9 @@ fn gauges(inputs: &[Input]) -> GaugeSeries {
         let Input::File(path) = input else { continue };
         for beside in source::server_metrics_beside(path) {
             let read = match beside.extension().is_some_and(|extension| extension == "parquet") {
-                true => File::open(&beside).map_err(io::Error::other).and_then(|file| gauges.read_parquet(file)),
+                true => {
+                    File::open(&beside).map_err(io::Error::other).and_then(|file| gauges.read_parquet(file))
+                }
                 false => source::open(&beside)
                     .map_err(io::Error::other)
                     .and_then(|reader| gauges.read_jsonl(&mut BufReader::new(reader))),

@@ -47,7 +47,8 @@ fn template() -> String {
     );
     let mut heading = None;
     for argument in config_file::subcommand("profile").get_arguments() {
-        let Some(long) = argument.get_long().filter(|long| !matches!(*long, "config" | "help" | "version")) else {
+        let Some(long) = argument.get_long().filter(|long| !matches!(*long, "config" | "help" | "version"))
+        else {
             continue;
         };
         if argument.get_help_heading() != heading {
@@ -79,7 +80,8 @@ fn expanded(file: &Path) -> Result<String> {
     let matches = command.clone().no_binary_name(true).try_get_matches_from(&words[2..])?;
     let mut text = String::new();
     for argument in command.get_arguments() {
-        let Some(long) = argument.get_long().filter(|long| !matches!(*long, "config" | "help" | "version")) else {
+        let Some(long) = argument.get_long().filter(|long| !matches!(*long, "config" | "help" | "version"))
+        else {
             continue;
         };
         let id = argument.get_id().as_str();

@@ -18,10 +18,17 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
     config.timing.ttft_ms = Distribution::constant(args.ttft);
     config.timing.itl_ms = Distribution::constant(args.itl);
     config.log.keep_requests = 0;
-    let sim = Sim::start(config).map_err(|error| Failure::usage(format!("cannot start the simulated server: {error}")))?;
+    let sim = Sim::start(config)
+        .map_err(|error| Failure::usage(format!("cannot start the simulated server: {error}")))?;
     let flags = flags(args, &sim.url());
     let mut out = std::io::stdout().lock();
-    writeln!(out, "simulated server on {}: first token after {} ms, then one every {} ms", sim.url(), args.ttft, args.itl)?;
+    writeln!(
+        out,
+        "simulated server on {}: first token after {} ms, then one every {} ms",
+        sim.url(),
+        args.ttft,
+        args.itl
+    )?;
     writeln!(out, "$ tokmeter {}\n", flags.join(" "))?;
     drop(out);
     let words = std::iter::once("tokmeter".to_owned()).chain(flags).map(OsString::from);
@@ -35,7 +42,16 @@ pub fn run(args: &DemoArgs) -> Result<Exit> {
 
 fn flags(args: &DemoArgs, url: &str) -> Vec<String> {
     let mut flags: Vec<String> = [
-        "profile", "--model", "sim-model", "--url", url, "--endpoint-type", "chat", "--streaming", "--isl", "128",
+        "profile",
+        "--model",
+        "sim-model",
+        "--url",
+        url,
+        "--endpoint-type",
+        "chat",
+        "--streaming",
+        "--isl",
+        "128",
     ]
     .map(str::to_owned)
     .to_vec();

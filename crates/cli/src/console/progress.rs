@@ -35,12 +35,13 @@ impl Progress {
     /// Starts the display on stderr.
     pub fn start(live: Arc<Live>) -> std::io::Result<Progress> {
         let (phases, told) = channel();
-        let thread = std::thread::Builder::new().name("progress".into()).spawn(move || {
-            match std::io::stderr().is_terminal() {
-                true => bars(&live, &told),
-                false => lines(&live, &told),
-            }
-        })?;
+        let thread =
+            std::thread::Builder::new().name("progress".into()).spawn(move || {
+                match std::io::stderr().is_terminal() {
+                    true => bars(&live, &told),
+                    false => lines(&live, &told),
+                }
+            })?;
         Ok(Progress { phases: Some(phases), thread: Some(thread) })
     }
 
@@ -98,7 +99,9 @@ fn begin(expected: Expected, live: &Live) -> Shown {
 
 fn bars(live: &Live, told: &Receiver<Expected>) {
     let style = |template: &str| {
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
+        ProgressStyle::with_template(template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("━╸ ")
     };
     let mut shown: Option<(Shown, ProgressBar)> = None;
     loop {

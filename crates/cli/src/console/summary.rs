@@ -52,15 +52,17 @@ pub fn errors(errors: &[ErrorCount], width: u16) -> String {
         .collect();
     if errors.len() > SHOWN {
         let rest: u64 = errors[SHOWN..].iter().map(|error| error.count).sum();
-        rows.push(vec!["other".into(), String::new(), integer(rest), format!("{} more kinds", errors.len() - SHOWN)]);
+        rows.push(vec![
+            "other".into(),
+            String::new(),
+            integer(rest),
+            format!("{} more kinds", errors.len() - SHOWN),
+        ]);
     }
     table::render("Errors", &["Type", "Code", "Count", "Message"], &rows, width)
 }
 
-fn rows<'a>(
-    set: &'a MetricSet,
-    wanted: impl Fn(&MetricDef) -> bool,
-) -> Vec<(&'static MetricDef, &'a MetricSummary)> {
+fn rows(set: &MetricSet, wanted: impl Fn(&MetricDef) -> bool) -> Vec<(&'static MetricDef, &MetricSummary)> {
     let known = set.iter().filter_map(|(tag, summary)| Some((MetricId::from_tag(tag)?.def(), summary)));
     let mut rows: Vec<_> = known.filter(|(def, _)| wanted(def)).collect();
     rows.sort_by_key(|(def, _)| (def.order.is_none(), def.order));

@@ -10,7 +10,12 @@ use tokmeter_engine::secret;
 use crate::args::profile::ProfileArgs;
 
 /// `input_config` of the summary.
-pub fn input_config(args: &ProfileArgs, warmup: Option<&PhasePlan>, profiling: &PhasePlan, dir: &Path) -> Value {
+pub fn input_config(
+    args: &ProfileArgs,
+    warmup: Option<&PhasePlan>,
+    profiling: &PhasePlan,
+    dir: &Path,
+) -> Value {
     let mut config = json!({
         "models": {"items": args.endpoint.model_names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()},
         "endpoint": endpoint(args),
@@ -65,12 +70,13 @@ fn dataset(args: &ProfileArgs, profiling: &PhasePlan) -> Value {
         }
         None => {
             let mut prompts = Map::new();
-            let isl = input.prompt_input_tokens_mean.first().copied().unwrap_or(550.0);
+            let isl = input.prompt_input_tokens_mean.unwrap_or(550.0);
             prompts.insert("isl".into(), length(isl, input.prompt_input_tokens_stddev));
-            if let Some(&osl) = input.prompt_output_tokens_mean.first() {
+            if let Some(osl) = input.prompt_output_tokens_mean {
                 prompts.insert("osl".into(), length(osl, input.prompt_output_tokens_stddev));
             }
-            let entries = input.num_dataset_entries.or(profiling.requests).or(profiling.sessions).unwrap_or(100);
+            let entries =
+                input.num_dataset_entries.or(profiling.requests).or(profiling.sessions).unwrap_or(100);
             json!({"name": "main", "type": "synthetic", "entries": entries, "prompts": prompts})
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokmeter_engine::endpoint::Endpoint;
+use tokmeter_engine::endpoint::{Endpoint, EndpointType};
 use tokmeter_engine::request::{RequestConfig, Target};
 use tokmeter_engine::secret::Secret;
 use tokmeter_http::{Origin, ReuseStrategy};
@@ -28,7 +28,7 @@ pub fn resolve(args: &ProfileArgs, reuse: ReuseStrategy) -> Result<RequestConfig
             .fix(format!("paths begin with /, for example {}", api.path.unwrap_or("/v1/chat/completions"))));
     }
     Ok(RequestConfig {
-        endpoint: Arc::new(Endpoint::new(kind)),
+        endpoint: Arc::new(endpoint(args)?),
         models: given.model_names.iter().map(|name| Arc::from(name.as_str())).collect(),
         targets: targets(args)?,
         streaming: given.streaming && api.supports_streaming,
@@ -42,6 +42,34 @@ pub fn resolve(args: &ProfileArgs, reuse: ReuseStrategy) -> Result<RequestConfig
         sticky: reuse == ReuseStrategy::Sticky,
         cancellation: None,
     })
+}
+
+/// The API with what the user says about its bodies and answers.
+fn endpoint(args: &ProfileArgs) -> Result<Endpoint, Failure> {
+    let given = &args.endpoint;
+    let mut endpoint = Endpoint::new(given.endpoint_type);
+    match (given.endpoint_type, &given.template) {
+        (EndpointType::Template, None) => {
+            return Err(Failure::usage("--endpoint-type template needs --template FILE")
+                .fix("the file is a JSON body with {{placeholders}}"));
+        }
+        (EndpointType::Template, Some(path)) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Failure::usage(format!("--template: cannot read {}: {error}", path.display()))
+            })?;
+            let template = text
+                .parse()
+                .map_err(|error| Failure::usage(format!("--template: {}: {error}", path.display())))?;
+            endpoint = endpoint.with_template(template);
+        }
+        (_, Some(_)) => return Err(Failure::usage("--template: only for --endpoint-type template")),
+        (_, None) => {}
+    }
+    if let Some(path) = &given.response_path {
+        let path = path.parse().map_err(|error| Failure::usage(format!("--response-path: {error}")))?;
+        endpoint = endpoint.with_text_path(path);
+    }
+    Ok(endpoint)
 }
 
 /// The servers, each with the path of its requests.

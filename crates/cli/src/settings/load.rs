@@ -8,22 +8,20 @@ use tokmeter_engine::schedule::LoadConfig;
 
 use crate::args::profile::{InputArgs, ProfileArgs};
 
-/// The load of one run: of flags that take a list, the first value counts (a sweep has split the lists).
+/// The load of a run.
 pub fn load(args: &ProfileArgs) -> LoadConfig {
     let (load, warmup) = (&args.load, &args.warmup);
     LoadConfig {
-        concurrency: load.concurrency.first().copied(),
-        prefill_concurrency: load.prefill_concurrency,
-        request_rate: load.request_rate.first().copied(),
+        concurrency: load.concurrency,
+        request_rate: load.request_rate,
         arrival_pattern: load.arrival_pattern,
         arrival_smoothness: load.arrival_smoothness,
         request_rate_series: load.request_rate_series.clone(),
         concurrency_ramp_duration: load.concurrency_ramp_duration,
-        prefill_concurrency_ramp_duration: load.prefill_concurrency_ramp_duration,
         request_rate_ramp_duration: load.request_rate_ramp_duration,
-        request_count: load.request_count.first().copied(),
+        request_count: load.request_count,
         conversation_num: args.input.conversation_num,
-        benchmark_duration: load.benchmark_duration.first().copied(),
+        benchmark_duration: load.benchmark_duration,
         benchmark_grace_period: load.benchmark_grace_period,
         fixed_schedule: load.fixed_schedule,
         no_fixed_schedule: load.no_fixed_schedule,
@@ -40,13 +38,12 @@ pub fn load(args: &ProfileArgs) -> LoadConfig {
         warmup_duration: warmup.warmup_duration,
         num_warmup_sessions: warmup.num_warmup_sessions,
         warmup_concurrency: warmup.warmup_concurrency,
-        warmup_prefill_concurrency: warmup.warmup_prefill_concurrency,
         warmup_request_rate: warmup.warmup_request_rate,
         warmup_arrival_pattern: warmup.warmup_arrival_pattern,
         warmup_grace_period: warmup.warmup_grace_period,
         warmup_concurrency_ramp_duration: warmup.warmup_concurrency_ramp_duration,
-        warmup_prefill_concurrency_ramp_duration: warmup.warmup_prefill_concurrency_ramp_duration,
         warmup_request_rate_ramp_duration: warmup.warmup_request_rate_ramp_duration,
+        ..LoadConfig::default()
     }
 }
 
@@ -56,7 +53,8 @@ pub fn dataset(input: &InputArgs, endpoint: EndpointType) -> DatasetConfig {
         endpoint,
         EndpointType::CohereRankings | EndpointType::HfTeiRankings | EndpointType::NimRankings
     );
-    let (turns, image, rankings) = (TurnsConfig::default(), ImageConfig::default(), RankingsConfig::default());
+    let (turns, image, rankings) =
+        (TurnsConfig::default(), ImageConfig::default(), RankingsConfig::default());
     DatasetConfig {
         input_file: input.input_file.clone(),
         custom_dataset_type: input.custom_dataset_type,
@@ -64,10 +62,10 @@ pub fn dataset(input: &InputArgs, endpoint: EndpointType) -> DatasetConfig {
         dataset_sampling_strategy: input.dataset_sampling_strategy,
         content: if ranking { Content::Ranking } else { Content::Text },
         prompt: PromptConfig {
-            isl: input.prompt_input_tokens_mean.first().copied(),
+            isl: input.prompt_input_tokens_mean,
             isl_stddev: input.prompt_input_tokens_stddev,
             isl_block_size: input.prompt_input_tokens_block_size,
-            osl: input.prompt_output_tokens_mean.first().copied(),
+            osl: input.prompt_output_tokens_mean,
             osl_stddev: input.prompt_output_tokens_stddev,
             seq_dist: input.seq_dist.clone(),
             random_range_ratio: input.random_range_ratio.clone(),
@@ -109,7 +107,9 @@ pub fn dataset(input: &InputArgs, endpoint: EndpointType) -> DatasetConfig {
                 .rankings_passages_prompt_token_stddev
                 .unwrap_or(rankings.passage_tokens_stddev),
             query_tokens_mean: input.rankings_query_prompt_token_mean.unwrap_or(rankings.query_tokens_mean),
-            query_tokens_stddev: input.rankings_query_prompt_token_stddev.unwrap_or(rankings.query_tokens_stddev),
+            query_tokens_stddev: input
+                .rankings_query_prompt_token_stddev
+                .unwrap_or(rankings.query_tokens_stddev),
         },
         cache_bust: input.cache_bust,
     }

@@ -32,8 +32,9 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Failure>
     let name = name.trim();
     let parsed: HeaderName =
         name.parse().map_err(|_| Failure::usage(format!("--header: `{name}` is no header name")))?;
-    let mut value = HeaderValue::from_str(value.trim())
-        .map_err(|_| Failure::usage(format!("--header: the value of `{name}` has characters a header cannot hold")))?;
+    let mut value = HeaderValue::from_str(value.trim()).map_err(|_| {
+        Failure::usage(format!("--header: the value of `{name}` has characters a header cannot hold"))
+    })?;
     value.set_sensitive(tokmeter_engine::secret::is_sensitive(name));
     Ok((parsed, value))
 }
@@ -88,7 +89,8 @@ mod tests {
 
     #[test]
     fn extra_inputs_are_json_where_they_are_json() {
-        let fields = extra_inputs(&strings(&["temperature:0.5", "ignore_eos:true", "user:me", r#"{"a":{"b":[1]}}"#]));
+        let fields =
+            extra_inputs(&strings(&["temperature:0.5", "ignore_eos:true", "user:me", r#"{"a":{"b":[1]}}"#]));
         assert_eq!(
             Value::Object(fields.unwrap()),
             serde_json::json!({"temperature": 0.5, "ignore_eos": true, "user": "me", "a": {"b": [1]}})

@@ -60,8 +60,8 @@ pub fn resolve(args: &ProfileArgs) -> Result<ProfileSettings, Failure> {
     let seed_given = args.input.random_seed.is_some();
     let seed = args.input.random_seed.map_or_else(Seed::from_entropy, Seed);
     let dataset_config = load::dataset(&args.input, args.endpoint.endpoint_type);
-    let dataset =
-        Dataset::open(&dataset_config, seed, &tokenizer).map_err(|error| Failure::usage(error.to_string()))?;
+    let dataset = Dataset::open(&dataset_config, seed, &tokenizer)
+        .map_err(|error| Failure::usage(error.to_string()))?;
     let context = LoadContext {
         streaming: request.streaming,
         timestamps: !dataset.instants().is_empty(),
@@ -77,6 +77,7 @@ pub fn resolve(args: &ProfileArgs) -> Result<ProfileSettings, Failure> {
     let input_config = echo::input_config(args, load.warmup.as_ref(), &load.profiling, &directory);
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let parallel = load.profiling.concurrency.map_or(usize::MAX, |n| n as usize).max(1);
+    check_capacity(&transport, &load, request.targets.len())?;
     let is_trace = dataset.format().is_some_and(|format| format.is_trace() || format.is_verbatim());
     let sessions = load.profiling.sessions.or(load.profiling.requests);
     Ok(ProfileSettings {
@@ -95,12 +96,24 @@ pub fn resolve(args: &ProfileArgs) -> Result<ProfileSettings, Failure> {
         statistics: statistics::Options {
             slos: pairs::goodput(&args.output.goodput)?,
             slice_ns: args.output.slice_duration.map(|seconds| (seconds * 1e9) as u64),
-            fixed_schedule: matches!(load.profiling.shape, tokmeter_engine::schedule::LoadShape::FixedSchedule(_)),
+            fixed_schedule: matches!(
+                load.profiling.shape,
+                tokmeter_engine::schedule::LoadShape::FixedSchedule(_)
+            ),
             ..statistics::Options::default()
         },
         input_config,
         load,
     })
+}
+
+/// Refuses a load that this machine has not the open files or local ports for.
+fn check_capacity(transport: &ClientConfig, load: &LoadPlan, servers: usize) -> Result<(), Failure> {
+    let in_flight = [load.warmup.as_ref(), Some(&load.profiling)].into_iter().flatten();
+    let wanted = in_flight.filter_map(|plan| plan.concurrency).max().map_or(1, u64::from);
+    let connections = transport.max_connections.map_or(wanted, |most| wanted.min(most as u64));
+    tokmeter_http::os::check_capacity(connections, transport.source_addresses.len(), servers)
+        .map_err(|error| Failure::usage(format!("--concurrency: {error}")))
 }
 
 /// Rules between flags of different groups that the parser cannot express.
@@ -116,14 +129,9 @@ fn check(args: &ProfileArgs) -> Result<(), Failure> {
     if let Some(slice) = args.output.slice_duration
         && !(slice.is_finite() && slice > 0.0)
     {
-        return Err(Failure::usage(format!("--slice-duration: {slice} is no length of time")).fix("give seconds > 0"));
-    }
-    if !(1..=10).contains(&args.runs.num_profile_runs) {
-        return Err(Failure::usage("--num-profile-runs: give 1 to 10"));
-    }
-    let level = args.runs.confidence_level;
-    if !(level > 0.0 && level < 1.0) {
-        return Err(Failure::usage(format!("--confidence-level: {level} is not between 0 and 1")));
+        return Err(
+            Failure::usage(format!("--slice-duration: {slice} is no length of time")).fix("give seconds > 0")
+        );
     }
     Ok(())
 }

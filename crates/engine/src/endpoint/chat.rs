@@ -74,10 +74,10 @@ struct Function<'a> {
     arguments: Text<'a>,
 }
 
-pub(super) fn read(data: &[u8], reading: &mut Reading) -> Result<Shape, serde_json::Error> {
-    let message: ChatMessage<'_> = serde_json::from_slice(data)?;
+pub(super) fn read(text: &str, reading: &mut Reading) -> Result<Shape, serde_json::Error> {
+    let message: ChatMessage<'_> = serde_json::from_str(text)?;
     if is_error(message.error, &message.object) {
-        reading.error_event(data);
+        reading.error_event(text);
         return Ok(Shape::Known);
     }
     for choice in message.choices.iter() {

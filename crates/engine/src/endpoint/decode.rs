@@ -3,10 +3,14 @@
 //! What the answer is decides its own content type, never what was asked for: servers stream unasked and
 //! answer a stream request with a document.
 
+mod repair;
+mod shortcut;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::HeaderMap;
+use serde::de::IgnoredAny;
 use tokmeter_http::exchange::{Exchange, StampedBody};
 use tokmeter_http::sse;
 use tokmeter_record::{ErrorClass, MonoNs};
@@ -14,6 +18,8 @@ use tokmeter_record::{ErrorClass, MonoNs};
 use super::errors::{decode_error, stream_error, unusable};
 use super::reading::{Reading, Shape};
 use super::{Endpoint, Reply};
+use repair::repaired;
+use shortcut::Shortcuts;
 
 /// The parts of an exchange that say what the answer means.
 #[derive(Clone, Copy, Debug)]
@@ -68,12 +74,14 @@ impl<'a> ExchangeView<'a> {
 pub struct Decoder {
     endpoint: Arc<Endpoint>,
     keep_text: bool,
+    /// Off in the tests that compare both ways of reading.
+    shortcuts: bool,
 }
 
 impl Decoder {
     /// A decoder that keeps the texts of answers only if `keep_text`; lengths and kinds are always known.
     pub fn new(endpoint: Arc<Endpoint>, keep_text: bool) -> Self {
-        Decoder { endpoint, keep_text }
+        Decoder { endpoint, keep_text, shortcuts: true }
     }
 
     /// Reads one answer. Never fails: what is wrong with the answer is in [`Reply::error`].
@@ -96,31 +104,38 @@ impl Decoder {
         let mut reading = Reading::new(self.keep_text, true, body.chunks.len() + 1);
         let mut cut = false;
         let mut events = sse::events(body);
+        let mut shortcuts = Shortcuts::default();
         for event in events.by_ref() {
             let data = event.data.trim_ascii();
-            if event.incomplete && data != b"[DONE]" && serde_json::from_slice::<Skipped>(data).is_err() {
+            if event.incomplete && data != b"[DONE]" && serde_json::from_slice::<IgnoredAny>(data).is_err() {
                 cut = true;
                 break;
             }
             reading.begin(event.at, event.coalesced);
-            self.read_event(event.name, data, &mut reading);
+            let error_event = event.name == b"error";
+            if error_event || !self.shortcuts || !shortcuts.read(data, &mut reading) {
+                self.read_event(error_event, data, &mut reading);
+                if let (Some(text), Cow::Borrowed(data)) = (reading.only_text(), &event.data) {
+                    shortcuts.learn(data.trim_ascii(), text);
+                }
+            }
             reading.commit();
         }
         reading.finish_stream(events.comments(), self.endpoint.kind().announces_end(), cut)
     }
 
-    fn read_event(&self, name: &[u8], data: &[u8], reading: &mut Reading) {
+    fn read_event(&self, error_event: bool, data: &[u8], reading: &mut Reading) {
         match data {
             b"[DONE]" => reading.done_marker(),
             b"" => {}
-            _ if name == b"error" => reading.error_event(data),
+            _ if error_event => reading.error_event(&String::from_utf8_lossy(data)),
             // llama.cpp opens a batch of prompts with it.
             b"null" => {}
             _ => match self.read(data, reading) {
                 Ok(Shape::Known) => {}
                 // Events of a server's own are harmless, but a flat `{"message":…,"code":…}` is an error.
                 Ok(Shape::Unknown) => {
-                    let error = stream_error(data);
+                    let error = stream_error(&String::from_utf8_lossy(data));
                     if error.said.as_ref().is_some_and(|said| said.code.is_some()) {
                         reading.fail(error);
                     }
@@ -156,56 +171,17 @@ impl Decoder {
 
     /// Reads one JSON message; bytes or escapes that are no Unicode are replaced, not refused.
     fn read(&self, data: &[u8], reading: &mut Reading) -> Result<Shape, serde_json::Error> {
-        self.endpoint.read_message(data, reading).or_else(|error| match repaired(data) {
-            Some(text) => self.endpoint.read_message(text.as_bytes(), reading),
-            None => Err(error),
-        })
-    }
-}
-
-/// JSON checked and thrown away.
-type Skipped = serde::de::IgnoredAny;
-
-/// The text with invalid UTF-8 and lone surrogate escapes replaced by U+FFFD; `None`: nothing to repair.
-///
-/// Both come from servers that cut a character between two tokens.
-fn repaired(data: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(data);
-    let changed = matches!(text, Cow::Owned(_));
-    let fixed = without_lone_surrogates(&text);
-    match fixed {
-        Some(fixed) => Some(fixed),
-        None => changed.then(|| text.into_owned()),
-    }
-}
-
-fn without_lone_surrogates(text: &str) -> Option<String> {
-    let escape_at = |at: usize| -> Option<u16> {
-        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
-        u16::from_str_radix(digits, 16).ok()
-    };
-    let (mut out, mut kept, mut at) = (String::new(), 0, 0);
-    while let Some(found) = memchr::memchr(b'\\', &text.as_bytes()[at..]) {
-        let start = at + found;
-        let low_follows = || matches!(escape_at(start + 6), Some(0xDC00..=0xDFFF));
-        at = match escape_at(start) {
-            Some(0xD800..=0xDBFF) if low_follows() => start + 12,
-            Some(0xD800..=0xDFFF) => {
-                out.push_str(&text[kept..start]);
-                out.push('\u{FFFD}');
-                kept = start + 6;
-                kept
+        match std::str::from_utf8(data) {
+            Ok(text) => self.endpoint.read_message(text, reading).or_else(|error| match repaired(data) {
+                Some(text) => self.endpoint.read_message(&text, reading),
+                None => Err(error),
+            }),
+            Err(_) => {
+                let text = repaired(data).unwrap_or_default();
+                self.endpoint.read_message(&text, reading)
             }
-            Some(_) => start + 6,
-            // An escaped character, perhaps a backslash. Its length matters: `\\` must not pair with what follows.
-            None => start + 1 + text[start + 1..].chars().next().map_or(0, char::len_utf8),
-        };
+        }
     }
-    if kept == 0 {
-        return None;
-    }
-    out.push_str(&text[kept..]);
-    Some(out)
 }
 
 #[cfg(test)]

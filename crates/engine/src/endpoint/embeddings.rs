@@ -81,10 +81,10 @@ impl<'de> Deserialize<'de> for Vector {
     }
 }
 
-pub(super) fn read(data: &[u8], reading: &mut Reading) -> Result<Shape, serde_json::Error> {
-    let answer: Embeddings<'_> = serde_json::from_slice(data)?;
+pub(super) fn read(text: &str, reading: &mut Reading) -> Result<Shape, serde_json::Error> {
+    let answer: Embeddings<'_> = serde_json::from_str(text)?;
     if is_error(answer.error, &answer.object) {
-        reading.error_event(data);
+        reading.error_event(text);
         return Ok(Shape::Known);
     }
     if let Some(usage) = &answer.usage {

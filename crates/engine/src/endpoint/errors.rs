@@ -30,9 +30,9 @@ pub fn decode_error(status: u16, body: &[u8]) -> ReplyError {
 }
 
 /// An error event inside a stream.
-pub(super) fn stream_error(data: &[u8]) -> ReplyError {
-    let said = said_by(data);
-    let message = bounded(data.trim_ascii());
+pub(super) fn stream_error(text: &str) -> ReplyError {
+    let said = said_by(text.as_bytes());
+    let message = bounded(text.trim().as_bytes());
     ReplyError {
         class: ErrorClass::StreamError,
         code: Some(502),
@@ -56,8 +56,8 @@ pub(super) fn unusable(class: ErrorClass, message: impl Into<String>) -> ReplyEr
 }
 
 /// An error object in a 2xx answer that is no stream.
-pub(super) fn error_in_body(data: &[u8]) -> ReplyError {
-    let failed = stream_error(data);
+pub(super) fn error_in_body(text: &str) -> ReplyError {
+    let failed = stream_error(text);
     let message = format!("status 2xx with an error in the body: {}", failed.message);
     ReplyError {
         said: failed.said,

@@ -81,8 +81,8 @@ struct Delta<'a> {
     stop_reason: Text<'a>,
 }
 
-pub(super) fn read(data: &[u8], reading: &mut Reading) -> Result<Shape, serde_json::Error> {
-    let message: Message<'_> = serde_json::from_slice(data)?;
+pub(super) fn read(text: &str, reading: &mut Reading) -> Result<Shape, serde_json::Error> {
+    let message: Message<'_> = serde_json::from_str(text)?;
     match message.kind.as_str() {
         "message_start" => {
             reading.choice(0, None);
@@ -121,9 +121,9 @@ pub(super) fn read(data: &[u8], reading: &mut Reading) -> Result<Shape, serde_js
                 reading.usage_update(usage);
             }
         }
-        "error" => reading.error_event(data),
+        "error" => reading.error_event(text),
         "ping" | "content_block_stop" => {}
-        _ if message.error.is_some() => reading.error_event(data),
+        _ if message.error.is_some() => reading.error_event(text),
         _ => return Ok(Shape::Unknown),
     }
     Ok(Shape::Known)

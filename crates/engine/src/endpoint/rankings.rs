@@ -78,17 +78,17 @@ struct Rank {
 
 pub(super) fn read(
     kind: EndpointType,
-    data: &[u8],
+    text: &str,
     reading: &mut Reading,
 ) -> Result<Shape, serde_json::Error> {
     // TEI answers with the bare list.
-    if kind == EndpointType::HfTeiRankings && data.first() == Some(&b'[') {
-        let ranks: Few<Rank> = serde_json::from_slice(data)?;
+    if kind == EndpointType::HfTeiRankings && text.starts_with('[') {
+        let ranks: Few<Rank> = serde_json::from_str(text)?;
         return Ok(report(kind, &ranks, reading));
     }
-    let answer: Rankings<'_> = serde_json::from_slice(data)?;
+    let answer: Rankings<'_> = serde_json::from_str(text)?;
     if is_error(answer.error, &answer.object) {
-        reading.error_event(data);
+        reading.error_event(text);
         return Ok(Shape::Known);
     }
     if let Some(usage) = &answer.usage {

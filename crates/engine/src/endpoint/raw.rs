@@ -35,41 +35,41 @@ struct ProbeChoice {
 
 /// Reads a message; with a path, the text is what the path leads to and nothing else.
 pub(super) fn read(
-    data: &[u8],
+    text: &str,
     path: Option<&JsonPath>,
     reading: &mut Reading,
 ) -> Result<Shape, serde_json::Error> {
     if path.is_none()
-        && let Ok(probe) = serde_json::from_slice::<Probe<'_>>(data)
+        && let Ok(probe) = serde_json::from_str::<Probe<'_>>(text)
     {
         let kind = probe.kind.as_str();
         if probe.choices.present {
             let texts = probe.choices.iter().any(|choice| choice.text.is_some());
-            return if texts { completions::read(data, reading) } else { chat::read(data, reading) };
+            return if texts { completions::read(text, reading) } else { chat::read(text, reading) };
         }
         if kind.starts_with("response.") || probe.object.as_str() == "response" {
-            return responses::read(data, reading);
+            return responses::read(text, reading);
         }
         if kind.starts_with("message") || kind.starts_with("content_block_") || kind == "ping" {
-            return messages::read(data, reading);
+            return messages::read(text, reading);
         }
     }
-    let value: Value = match serde_json::from_slice(data) {
+    let value: Value = match serde_json::from_str(text) {
         Ok(value) => value,
         // No JSON was promised: text is as good an answer.
-        Err(error) if matches!(data.first(), Some(b'{' | b'[')) => return Err(error),
+        Err(error) if text.starts_with(['{', '[']) => return Err(error),
         Err(_) => {
-            reading.content(0, &String::from_utf8_lossy(data));
+            reading.content(0, text);
             return Ok(Shape::Known);
         }
     };
-    Ok(read_value(data, &value, path, reading))
+    Ok(read_value(text, &value, path, reading))
 }
 
-fn read_value(data: &[u8], value: &Value, path: Option<&JsonPath>, reading: &mut Reading) -> Shape {
+fn read_value(text: &str, value: &Value, path: Option<&JsonPath>, reading: &mut Reading) -> Shape {
     let given = |key: &str| value.get(key).is_some_and(|error| !error.is_null());
     if given("error") || value.get("object").and_then(Value::as_str) == Some("error") {
-        reading.error_event(data);
+        reading.error_event(text);
         return Shape::Known;
     }
     if let Some(usage) = value.get("usage").and_then(|usage| WireUsage::deserialize(usage).ok()) {

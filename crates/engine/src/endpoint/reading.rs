@@ -29,12 +29,30 @@ pub(super) struct Reading {
     streamed: bool,
     /// Finished or not, for each choice seen.
     choices: Vec<bool>,
-    /// Of the event being read.
-    at: MonoNs,
-    event_kind: Option<DeltaKind>,
-    event_bytes: usize,
-    event_completion: Option<u32>,
+    event: Event,
     usage: Option<WireUsage>,
+}
+
+/// What the event being read has brought so far.
+#[derive(Debug, Default)]
+struct Event {
+    at: MonoNs,
+    kind: Option<DeltaKind>,
+    bytes: usize,
+    completion: Option<u32>,
+    /// The only text so far.
+    only_text: Option<TextPiece>,
+    /// It did more than bring that one text.
+    more: bool,
+}
+
+/// A text that an event brought, by its place in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TextPiece {
+    pub kind: DeltaKind,
+    pub choice: usize,
+    pub address: usize,
+    pub length: usize,
 }
 
 impl Reading {
@@ -52,101 +70,105 @@ impl Reading {
 
     /// Begins an event (or the body of an answer that is no stream).
     pub fn begin(&mut self, at: MonoNs, coalesced: bool) {
-        self.at = at;
-        self.event_kind = None;
-        self.event_bytes = 0;
-        self.event_completion = None;
+        self.event = Event { at, ..Event::default() };
         self.reply.events += 1;
         self.reply.coalesced_events += u32::from(coalesced);
     }
 
     /// Ends it: an event with content becomes a delta.
     pub fn commit(&mut self) {
-        if let Some(kind) = self.event_kind.take() {
+        if let Some(kind) = self.event.kind.take() {
             self.reply.deltas.push(Delta {
-                at: self.at,
+                at: self.event.at,
                 kind,
-                text_bytes: u32::try_from(self.event_bytes).unwrap_or(u32::MAX),
-                completion_tokens_so_far: self.event_completion,
+                text_bytes: u32::try_from(self.event.bytes).unwrap_or(u32::MAX),
+                completion_tokens_so_far: self.event.completion,
             });
         }
     }
 
+    /// The text of the event being read, if it brought this one text and did nothing else.
+    pub fn only_text(&self) -> Option<TextPiece> {
+        self.event.only_text.filter(|_| !self.event.more)
+    }
+
     /// Answer text of a choice.
     pub fn content(&mut self, choice: usize, text: &str) {
-        if text.is_empty() {
-            return;
-        }
-        self.brought(DeltaKind::Content, text.len());
-        if !self.keep_text {
-            return;
-        }
-        match choice.min(MAX_CHOICES - 1) {
-            0 => self.reply.content.push_str(text),
-            choice => {
-                if self.reply.more_choices.len() < choice {
-                    self.reply.more_choices.resize(choice, String::new());
-                }
-                self.reply.more_choices[choice - 1].push_str(text);
-            }
-        }
+        self.text(DeltaKind::Content, choice, text);
     }
 
     /// Reasoning text.
     pub fn reasoning(&mut self, text: &str) {
-        self.kept_text(DeltaKind::Reasoning, text);
+        self.text(DeltaKind::Reasoning, 0, text);
     }
 
     /// A tool call's name or arguments.
     pub fn tool_call(&mut self, text: &str) {
-        self.kept_text(DeltaKind::ToolCall, text);
+        self.text(DeltaKind::ToolCall, 0, text);
     }
 
-    fn kept_text(&mut self, kind: DeltaKind, text: &str) {
+    /// Text of any kind.
+    pub fn text(&mut self, kind: DeltaKind, choice: usize, text: &str) {
         if text.is_empty() {
             return;
         }
+        let piece = TextPiece { kind, choice, address: text.as_ptr().addr(), length: text.len() };
+        self.event.more |= self.event.only_text.replace(piece).is_some();
         self.brought(kind, text.len());
         if self.keep_text {
-            let kept = if kind == DeltaKind::Reasoning {
-                &mut self.reply.reasoning
-            } else {
-                &mut self.reply.tool_calls
-            };
-            kept.push_str(text);
+            self.kept(kind, choice.min(MAX_CHOICES - 1)).push_str(text);
+        }
+    }
+
+    /// Where texts of a kind are kept.
+    fn kept(&mut self, kind: DeltaKind, choice: usize) -> &mut String {
+        let reply = &mut self.reply;
+        match (kind, choice) {
+            (DeltaKind::Reasoning, _) => &mut reply.reasoning,
+            (DeltaKind::ToolCall, _) => &mut reply.tool_calls,
+            (DeltaKind::Content, 0) => &mut reply.content,
+            (DeltaKind::Content, choice) => {
+                if reply.more_choices.len() < choice {
+                    reply.more_choices.resize(choice, String::new());
+                }
+                &mut reply.more_choices[choice - 1]
+            }
         }
     }
 
     /// Content that is no text (vectors, scores).
     pub fn values(&mut self) {
+        self.event.more = true;
         self.brought(DeltaKind::Content, 0);
     }
 
     fn brought(&mut self, kind: DeltaKind, bytes: usize) {
-        self.event_bytes += bytes;
+        self.event.bytes += bytes;
         let rank = |kind| match kind {
             DeltaKind::Reasoning => 0,
             DeltaKind::Content => 1,
             DeltaKind::ToolCall => 2,
         };
-        if self.event_kind.is_none_or(|known| rank(kind) < rank(known)) {
-            self.event_kind = Some(kind);
+        if self.event.kind.is_none_or(|known| rank(kind) < rank(known)) {
+            self.event.kind = Some(kind);
         }
     }
 
     /// Whether any event so far had content.
     pub fn has_content(&self) -> bool {
-        !self.reply.deltas.is_empty() || self.event_kind.is_some()
+        !self.reply.deltas.is_empty() || self.event.kind.is_some()
     }
 
     /// Token counts; the last object of an answer wins.
     pub fn usage(&mut self, usage: &WireUsage) {
-        self.event_completion = usage.completion().and_then(|tokens| u32::try_from(tokens).ok());
+        self.event.more = true;
+        self.event.completion = usage.completion().and_then(|tokens| u32::try_from(tokens).ok());
         self.usage = Some(*usage);
     }
 
     /// Token counts that add to earlier ones.
     pub fn usage_update(&mut self, usage: &WireUsage) {
+        self.event.more = true;
         let merged = self.usage.map_or(*usage, |earlier| earlier.updated_by(usage));
         self.usage = Some(merged);
     }
@@ -158,6 +180,7 @@ impl Reading {
             self.choices.resize(choice + 1, false);
         }
         let Some(reason) = finish_reason else { return };
+        self.event.more = true;
         self.choices[choice] = true;
         if choice == 0 || self.reply.finish_reason.is_none() {
             self.reply.finish_reason = Some(reason.to_owned());
@@ -170,6 +193,7 @@ impl Reading {
 
     /// The API's own end event.
     pub fn end(&mut self) {
+        self.event.more = true;
         self.choices.iter_mut().for_each(|finished| *finished = true);
         self.reply.finished = true;
     }
@@ -180,12 +204,13 @@ impl Reading {
     }
 
     /// An error object in place of an answer, as it came.
-    pub fn error_event(&mut self, data: &[u8]) {
-        self.fail(if self.streamed { stream_error(data) } else { error_in_body(data) });
+    pub fn error_event(&mut self, text: &str) {
+        self.fail(if self.streamed { stream_error(text) } else { error_in_body(text) });
     }
 
     /// A failure; the gravest is kept, the first of equal ones.
     pub fn fail(&mut self, error: ReplyError) {
+        self.event.more = true;
         let rank = |class| match class {
             ErrorClass::HttpStatus => 4,
             ErrorClass::StreamError => 3,

@@ -86,8 +86,8 @@ struct Item<'a> {
     input: Text<'a>,
 }
 
-pub(super) fn read(data: &[u8], reading: &mut Reading) -> Result<Shape, serde_json::Error> {
-    let message: Message<'_> = serde_json::from_slice(data)?;
+pub(super) fn read(text: &str, reading: &mut Reading) -> Result<Shape, serde_json::Error> {
+    let message: Message<'_> = serde_json::from_str(text)?;
     let delta = message.delta.as_str();
     match message.kind.as_str() {
         "response.output_text.delta" | "response.refusal.delta" => {
@@ -111,18 +111,18 @@ pub(super) fn read(data: &[u8], reading: &mut Reading) -> Result<Shape, serde_js
         "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled" => {
             let kind = message.kind.as_str().trim_start_matches("response.");
             match &message.response {
-                Some(answer) => answer.conclude(kind, data, reading),
+                Some(answer) => answer.conclude(kind, text, reading),
                 None => reading.choice(0, Some(kind)),
             }
             reading.end();
         }
-        "error" => reading.error_event(data),
+        "error" => reading.error_event(text),
         "" if message.output.present || message.object.as_str() == "response" => {
             let status = message.status.as_str().to_owned();
-            message.into_answer().conclude(&status, data, reading);
+            message.into_answer().conclude(&status, text, reading);
         }
         kind if kind.starts_with("response.") => {}
-        _ if is_error(message.error, &message.object) => reading.error_event(data),
+        _ if is_error(message.error, &message.object) => reading.error_event(text),
         _ => return Ok(Shape::Unknown),
     }
     Ok(Shape::Known)
@@ -142,7 +142,7 @@ impl<'a> Message<'a> {
 
 impl Answer<'_> {
     /// `kind` is how the event (or the status of a whole answer) names the end.
-    fn conclude(&self, kind: &str, data: &[u8], reading: &mut Reading) {
+    fn conclude(&self, kind: &str, text: &str, reading: &mut Reading) {
         if let Some(usage) = &self.usage {
             reading.usage(usage);
         }
@@ -151,7 +151,7 @@ impl Answer<'_> {
             self.output.iter().for_each(|item| item.report(reading));
         }
         if is_error(self.error, &Text::default()) {
-            reading.error_event(data);
+            reading.error_event(text);
         }
         let reason = self.incomplete_details.as_ref().and_then(|details| details.reason.get());
         let ended = matches!(kind, "completed" | "incomplete" | "failed" | "cancelled");

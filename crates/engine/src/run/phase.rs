@@ -103,8 +103,13 @@ fn start_feeder(
 ) -> std::io::Result<Feeder> {
     let (builder, dataset) = (stage.builder.clone(), stage.dataset.clone());
     let is_warmup = phase == BenchmarkPhase::Warmup;
+    let of_trace = matches!(plan.shape, LoadShape::FixedSchedule(_));
     let job = move |number: u64, intended: Option<MonoNs>, turns: Option<u32>| {
-        let session = if is_warmup { dataset.warmup_session(number) } else { dataset.session(number) };
+        let session = match (is_warmup, of_trace) {
+            (true, _) => dataset.warmup_session(number),
+            (false, true) => dataset.traced_session(number),
+            (false, false) => dataset.session(number),
+        };
         let first_body = builder.body(&session, 0, &[])?;
         Ok(Job { session, first_body, intended, turns })
     };

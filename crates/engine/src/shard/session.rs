@@ -79,7 +79,8 @@ pub(super) async fn run(context: &PhaseContext, job: Job, intended: MonoNs, turn
 
         let answered =
             exchange.error.is_none() && exchange.head.as_ref().is_some_and(|head| head.status.is_success());
-        let (reply_to, reply) = match answered && !last {
+        let converses = !last && !session.self_contained;
+        let (reply_to, reply) = match answered && converses {
             true => {
                 let (sender, receiver) = oneshot::channel();
                 (Some(sender), Some(receiver))
@@ -102,6 +103,9 @@ pub(super) async fn run(context: &PhaseContext, job: Job, intended: MonoNs, turn
             reply_to,
         };
         shard.hand_on(finished).await;
+        if !converses {
+            continue;
+        }
         // Without a reply to answer, a conversation cannot go on.
         let Some(reply) = reply else { break };
         let Ok(Some(text)) = reply.await else { break };

@@ -109,10 +109,6 @@ fn value_of(record: &RequestRecord, id: MetricId) -> Option<f64> {
     match id {
         catalogue::EFFECTIVE_LATENCY => since_credit(metadata.request_end_ns.0),
         catalogue::CREDIT_TO_START_LATENCY => since_credit(metadata.request_start_ns.0),
-        catalogue::EFFECTIVE_TIME_TO_FIRST_TOKEN => Some(
-            record.metrics.number(catalogue::TIME_TO_FIRST_TOKEN)?
-                + since_credit(metadata.request_start_ns.0)?,
-        ),
         _ => record.metrics.number(id),
     }
 }

@@ -144,16 +144,11 @@ pub(super) fn computed_of_success(
     fixed_schedule: bool,
     mut add: impl FnMut(MetricId, f64),
 ) {
-    let (start, end, credit) = (rows.start[row], rows.end[row], rows.credit[row]);
+    let (start, credit) = (rows.start[row], rows.credit[row]);
     if credit == NO_CREDIT {
         return;
     }
-    let waited = start.saturating_sub(credit) as f64 / 1e6;
-    add(catalogue::CREDIT_TO_START_LATENCY, waited);
-    add(catalogue::EFFECTIVE_LATENCY, end.saturating_sub(credit) as f64 / 1e6);
-    if let Some(first) = rows.columns.get(row, catalogue::TIME_TO_FIRST_TOKEN) {
-        add(catalogue::EFFECTIVE_TIME_TO_FIRST_TOKEN, first + waited);
-    }
+    computed_of_any(rows, row, &mut add);
     // In a replay the intended instant is the trace's own.
     if fixed_schedule && rows.columns.get(row, catalogue::REPLAY_SEND_SCHEDULE_OFFSET).is_none() {
         let offset = i128::from(start) - i128::from(credit);
@@ -161,8 +156,8 @@ pub(super) fn computed_of_success(
     }
 }
 
-/// Metrics that follow from the metadata of a failure.
-pub(super) fn computed_of_failure(rows: &Rows, row: usize, mut add: impl FnMut(MetricId, f64)) {
+/// Metrics that follow from the metadata of a request of any outcome.
+pub(super) fn computed_of_any(rows: &Rows, row: usize, mut add: impl FnMut(MetricId, f64)) {
     let (start, end, credit) = (rows.start[row], rows.end[row], rows.credit[row]);
     if credit != NO_CREDIT {
         add(catalogue::CREDIT_TO_START_LATENCY, start.saturating_sub(credit) as f64 / 1e6);
@@ -249,7 +244,7 @@ pub(super) fn aggregate(
         computed_of_success(successes, row, fixed_schedule, &mut add);
     }
     for row in selection.failures(failures) {
-        computed_of_failure(failures, row, &mut add);
+        computed_of_any(failures, row, &mut add);
     }
     for (id, mut values) in computed {
         aggregate.set(id, Distribution::exact(&mut values));

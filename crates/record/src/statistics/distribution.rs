@@ -13,6 +13,10 @@ pub fn percentile_linear(sorted: &[f64], p: f64) -> Option<f64> {
     let below = (rank.floor() as usize).min(last);
     let (a, b) = (sorted[below], sorted[(below + 1).min(last)]);
     let t = rank - below as f64;
+    // Between two infinities lies infinity, not the NaN of their difference.
+    if a == b {
+        return Some(a);
+    }
     // numpy interpolates from the nearer end, which keeps the result monotonic in `t`.
     Some(if t < 0.5 { a + (b - a) * t } else { b - (b - a) * (1.0 - t) })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::aggregate::{Aggregate, Tally, adjusted_twin, computed_of_failure, computed_of_success};
+use super::aggregate::{Aggregate, Tally, adjusted_twin, computed_of_any, computed_of_success};
 use super::distribution::Folded;
 use super::rows::Rows;
 use super::summary::MetricSummary;
@@ -147,7 +147,7 @@ impl FoldedPhase {
                     cell.add(id, value);
                 }
             }
-            computed_of_failure(failures, row, |id, value| cell.add(id, value));
+            computed_of_any(failures, row, |id, value| cell.add(id, value));
         }
     }
 
@@ -156,7 +156,7 @@ impl FoldedPhase {
         self.bins.merge(&other.bins);
         for (&slice, cell) in &other.cells {
             let width = other.slice_ns.unwrap_or(0);
-            let middle = other.anchor + slice * width + width / 2;
+            let middle = other.anchor.saturating_add(slice.saturating_mul(width)).saturating_add(width / 2);
             self.cell(middle).merge(cell);
         }
     }

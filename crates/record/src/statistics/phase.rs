@@ -4,7 +4,7 @@ use super::Options;
 use super::aggregate::{Aggregate, Selection, aggregate};
 use super::errors::ErrorTally;
 use super::fold::FoldedPhase;
-use super::rows::{Marks, Rows};
+use super::rows::{self, Marks, Rows};
 use super::summary::{RequestCounts, Slice};
 use super::sweep::{Stretch, TimeWeighted, sweep};
 use super::{RunFacts, derived};
@@ -79,9 +79,9 @@ impl PhaseStatistics {
     }
 
     pub fn add(&mut self, record: &RequestRecord, options: &Options) {
-        let start = record.metadata.request_start_ns.0;
+        let (start, end) = rows::bounds(record);
         self.first_start = Some(self.first_start.map_or(start, |first| first.min(start)));
-        self.last_end = self.last_end.max(record.metadata.request_end_ns.0);
+        self.last_end = self.last_end.max(end);
         if let Some(error) = &record.error {
             self.errors.add(error);
             let mut marks = Marks::default();
@@ -215,7 +215,8 @@ impl PhaseStatistics {
         let stretches: Vec<Stretch> = grid.iter().map(|(stretch, _)| *stretch).collect();
         let (weighted, of_slices) = match &self.folded {
             Some(folded) => {
-                (folded.bins.weighted(stretch), stretches.iter().map(|&s| folded.bins.weighted(s)).collect())
+                let mut whole = folded.bins.weighted(&[stretch]);
+                (whole.swap_remove(0), folded.bins.weighted(&stretches))
             }
             None => sweep(&self.successes, &self.failures, stretch, &stretches),
         };

@@ -21,6 +21,15 @@ fn append<T: Copy>(to: &mut Vec<T>, from: &[T]) {
     to.extend_from_slice(from);
 }
 
+/// Latest instant believed (the year 2262): sums of instants and durations then stay within 64 bits.
+const LATEST: u64 = i64::MAX as u64;
+
+/// Start and end of a request, in this order whatever the file says.
+pub(super) fn bounds(record: &RequestRecord) -> (u64, u64) {
+    let start = record.metadata.request_start_ns.0.min(LATEST);
+    (start, record.metadata.request_end_ns.0.clamp(start, LATEST))
+}
+
 /// Judgements on one request that later only need to be counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Marks(u8);
@@ -210,9 +219,10 @@ impl Rows {
     pub fn push(&mut self, record: &RequestRecord, marks: Marks, wanted: impl Fn(MetricId) -> bool) {
         let row = self.len();
         let metadata = &record.metadata;
-        push(&mut self.start, metadata.request_start_ns.0);
-        push(&mut self.end, metadata.request_end_ns.0.max(metadata.request_start_ns.0));
-        push(&mut self.credit, metadata.credit_issued_ns.map_or(NO_CREDIT, |at| at.0));
+        let (start, end) = bounds(record);
+        push(&mut self.start, start);
+        push(&mut self.end, end);
+        push(&mut self.credit, metadata.credit_issued_ns.map_or(NO_CREDIT, |at| at.0.min(LATEST)));
         push(&mut self.marks, marks);
         let mut gaps: &[f64] = &[];
         for (key, value) in record.metrics.iter() {

@@ -32,6 +32,9 @@ pub struct Wire {
     pub split_data_lines: bool,
     /// Give chat and completions events the line `event: message`, and `id:` lines. Default off.
     pub event_lines: bool,
+    /// Leave out the `event:` lines of APIs that name their events; the type is in the data too
+    /// (HF `transformers serve`). Default off.
+    pub no_event_lines: bool,
     /// Send a comment (`: ping`) before every so many-th event. Default never.
     pub ping_every_events: Option<u32>,
     /// Leave out the blank line of the last event. Default off.
@@ -57,6 +60,7 @@ impl Default for Wire {
             bom: false,
             split_data_lines: false,
             event_lines: false,
+            no_event_lines: false,
             ping_every_events: None,
             no_final_blank_line: false,
             done_events: 1,
@@ -135,6 +139,8 @@ pub struct Connections {
     /// Keep answering a client that has shut down its sending side; otherwise that counts as a
     /// disconnect, as in uvicorn and hyper. Default off.
     pub allow_half_close: bool,
+    /// Flow-control window of an HTTP/2 request body in bytes. Default 1 MiB.
+    pub http2_window: u32,
     /// Speak HTTP/2 to clients that start with its preface. Default on.
     pub http2: bool,
 }
@@ -147,6 +153,7 @@ impl Default for Connections {
             idle_timeout_ms: None,
             silent_close_after_stream: false,
             allow_half_close: false,
+            http2_window: 1 << 20,
             http2: true,
         }
     }

@@ -59,6 +59,7 @@ pub(super) struct Http2 {
 /// Serves the rest of a connection that began with the HTTP/2 preface.
 pub(super) async fn serve(connection: Connection) {
     let Connection { worker, stream, inbuf, id, .. } = connection;
+    let window = worker.shared.config.connections.http2_window;
     let io = TokioIo::new(Replayed { seen: inbuf, at: 0, stream });
     let shared = Rc::new(Http2 { worker, id, nth: Cell::new(0), signals: Signals::default() });
     let service = {
@@ -67,7 +68,7 @@ pub(super) async fn serve(connection: Connection) {
     };
     let mut connection = std::pin::pin!(
         Builder::new(OnThisThread)
-            .initial_stream_window_size(1 << 20)
+            .initial_stream_window_size(window)
             .initial_connection_window_size(16 << 20)
             .max_concurrent_streams(10_000)
             .serve_connection(io, service)

@@ -8,7 +8,7 @@ use crate::clock::{mono_ns, wall_ns};
 use crate::config::{Connections, Flush};
 use crate::error_body::{Engine, error_body, reason_phrase};
 use crate::fault::Fault;
-use crate::intake::{OpenLog, Order, Refusal, decide};
+use crate::intake::{Intent, OpenLog, Order, Refusal, decide, intend};
 use crate::log::{Outcome, WriteLog};
 use crate::metrics::Meter;
 use crate::plan::Timeline;
@@ -61,6 +61,11 @@ impl Connection {
             log.nth_on_connection = self.nth;
             log
         });
+        let intent = log.as_mut().map(|log| intend(&self.worker.shared, &head.identity, log));
+        if let Some(Ok(Intent { fault: Some(Fault::StallRequest), .. })) = &intent {
+            self.ignore_until_gone().await;
+            return Err(Gone);
+        }
         let body = match self.read_body(&head).await {
             Ok(body) => body,
             Err(NoBody::Gone) => {
@@ -78,13 +83,14 @@ impl Connection {
                 return Ok(Next::Linger);
             }
         };
-        let (Some(api), Some(mut log)) = (api, log) else {
+        let (Some(api), Some(mut log), Some(intent)) = (api, log, intent) else {
             self.consume(body.consumed);
             return Box::pin(self.page(&head, close)).await;
         };
         log.body_received_ns = body.received_ns;
-        log.body_received_wall_ns = wall_ns() - (mono_ns() - body.received_ns);
-        let order = decide(&self.worker.shared, api, &head.identity, &self.inbuf[body.range], &mut log);
+        log.body_received_wall_ns = wall_ns().saturating_sub(mono_ns().saturating_sub(body.received_ns));
+        let order =
+            decide(&self.worker.shared, api, &head.identity, intent, &self.inbuf[body.range], &mut log);
         self.consume(body.consumed);
         if self.worker.shared.config.wire.early_hints {
             self.write(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n").await?;

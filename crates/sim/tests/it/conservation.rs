@@ -20,7 +20,10 @@ fn every_request_is_logged_once_under_a_storm_of_faults() {
             .filter(|fault| {
                 !matches!(
                     fault,
-                    Fault::StallBeforeHeaders | Fault::StallMidStream { .. } | Fault::Drip { .. }
+                    Fault::StallRequest
+                        | Fault::StallBeforeHeaders
+                        | Fault::StallMidStream { .. }
+                        | Fault::Drip { .. }
                 )
             })
             .map(|fault| match fault {

@@ -1,6 +1,6 @@
 //! Every fault does on the wire what its name says, and the log says so.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
@@ -151,6 +151,23 @@ fn stalls_last_until_the_client_gives_up() {
         let entry = sim.wait_for_log(1, PATIENCE).expect("noticed")[0].clone();
         assert_eq!((entry.outcome, entry.sent_tokens), (Outcome::Fault, if some { 2 } else { 0 }));
     }
+}
+
+#[test]
+fn an_unread_request_stalls_the_sender() {
+    let sim = start(|_| {});
+    let mut client = Client::connect(&sim);
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nX-Sim-Script: stall-request\r\nContent-Length: 50000000\r\n\r\n";
+    client.send(head.as_bytes());
+    client.stream.set_write_timeout(Some(Duration::from_millis(200))).expect("timeout");
+    let error = client.stream.write_all(&vec![b' '; 50_000_000]).expect_err("the buffers fill up");
+    assert!(matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut));
+    assert!(sim.log().is_empty(), "still open");
+    // A FIN would wait behind the unread bytes for ever.
+    socket2::SockRef::from(&client.stream).set_linger(Some(Duration::ZERO)).expect("linger");
+    drop(client);
+    let entry = sim.wait_for_log(1, PATIENCE).expect("noticed")[0].clone();
+    assert_eq!((entry.outcome, entry.body_received_ns), (Outcome::Fault, 0));
 }
 
 #[test]

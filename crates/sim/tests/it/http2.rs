@@ -148,6 +148,21 @@ fn faults_reset_the_stream_or_the_connection() {
 }
 
 #[test]
+fn an_unread_request_uses_up_its_window() {
+    let sim = start(|config| config.connections.http2_window = 20);
+    talk(&sim, async |sender| {
+        let body = chat(3);
+        let response = post(sender, &[("x-sim-script", "stall-request")], &body);
+        assert!(tokio::time::timeout(Duration::from_millis(100), response).await.is_err(), "no answer");
+        let response = post(sender, &[], &chat(3)).await.expect("other streams go on");
+        assert!(frames(response).await.1);
+    });
+    let log = sim.wait_for_log(2, PATIENCE).expect("logged");
+    let stalled = log.iter().find(|entry| entry.fault.is_some()).expect("the stalled one");
+    assert_eq!((stalled.outcome, stalled.body_received_ns), (Outcome::Fault, 0));
+}
+
+#[test]
 fn go_away_refuses_new_streams_only() {
     let sim = start(|config| config.connections.max_requests = Some(1));
     talk(&sim, async |sender| {

@@ -179,6 +179,24 @@ fn the_number_of_tokens_follows_request_configuration_or_neither() {
 }
 
 #[test]
+fn an_answer_has_a_longest_length() {
+    let mut body = chat(4_000_000_000);
+    body["stream"] = false.into();
+    let response = post(|config| config.output.most_tokens = 50, "/v1/chat/completions", &body);
+    assert_eq!(response.json()["usage"]["completion_tokens"], 50);
+    assert_eq!(response.json()["choices"][0]["finish_reason"], "stop");
+}
+
+#[test]
+fn event_lines_can_be_left_out() {
+    let body = json!({"model": "m", "input": "a", "max_output_tokens": 2, "stream": true});
+    let named = post(|_| {}, "/v1/responses", &body);
+    let unnamed = post(|config| config.wire.no_event_lines = true, "/v1/responses", &body);
+    assert!(named.text().contains("event: response.created\n") && !unnamed.text().contains("event:"));
+    assert_eq!(named.events().len(), unnamed.events().len());
+}
+
+#[test]
 fn the_finish_reason_can_come_with_the_last_token() {
     let response =
         post(|config| config.output.finish_with_last_token = true, "/v1/chat/completions", &chat(3));

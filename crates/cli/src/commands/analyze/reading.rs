@@ -62,7 +62,12 @@ fn analyze_blocks(todo: &Receiver<Work>, used: &Sender<Vec<u8>>, options: Option
     analysis
 }
 
-fn read(input: &Input, whole: &mut Analysis, work: &Sender<Work>, empty: &Receiver<Vec<u8>>) -> Result<(), Failure> {
+fn read(
+    input: &Input,
+    whole: &mut Analysis,
+    work: &Sender<Work>,
+    empty: &Receiver<Vec<u8>>,
+) -> Result<(), Failure> {
     let name: Arc<str> = input.name().into();
     whole.source(&name);
     let reader: Box<dyn Read + Send> = match input {

@@ -112,7 +112,7 @@ pub fn write(args: &ProfileArgs, settings: &ProfileSettings, collected: &Collect
             input_config: settings.input_config.clone(),
             model_names: args.endpoint.model_names.clone(),
             concurrency: settings.load.profiling.concurrency.map(u64::from),
-            request_rate: args.load.request_rate.first().copied(),
+            request_rate: args.load.request_rate,
         };
         files::replace(&names.server_metrics("parquet"), |file| {
             server_parquet::write(&collected.outcome.store, window, &metadata, file).map_err(io::Error::other)
@@ -142,7 +142,8 @@ pub fn facts(collected: &Collected) -> Value {
         .iter()
         .filter(|page| page.scrapes > 0 || !page.gpu)
         .map(|page| {
-            let mut facts = serde_json::json!({"url": page.url, "scrapes": page.scrapes, "failures": page.failures});
+            let mut facts =
+                serde_json::json!({"url": page.url, "scrapes": page.scrapes, "failures": page.failures});
             if let Some(reason) = &page.disabled {
                 facts["disabled"] = reason.clone().into();
             }

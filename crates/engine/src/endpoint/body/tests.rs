@@ -34,7 +34,7 @@ fn ranking(query: &str, passages: &[&str]) -> Prompt {
 }
 
 fn session(turns: Vec<Turn>) -> Session {
-    Session { id: "session_000000".into(), system: None, context: None, turns }
+    Session { id: "session_000000".into(), system: None, context: None, self_contained: false, turns }
 }
 
 static NO_EXTRA: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);

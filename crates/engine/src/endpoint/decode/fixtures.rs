@@ -181,6 +181,26 @@ fn the_pieces_in_which_a_stream_arrives_do_not_change_it() {
     }
 }
 
+/// Reading with and without the shortcut is the same, to the last field.
+#[test]
+fn the_shortcut_changes_nothing() {
+    for want in STREAMS {
+        let captured = Captured::read("sse", want.file);
+        let body = captured.body();
+        let view = ExchangeView {
+            status: captured.status,
+            headers: &captured.headers,
+            body: &body,
+            streaming: true,
+        };
+        for kind in [want.kind, EndpointType::Raw] {
+            let short = Decoder::new(Arc::new(Endpoint::new(kind)), true);
+            let long = Decoder { shortcuts: false, ..short.clone() };
+            assert_eq!(short.decode(&view), long.decode(&view), "{} as {kind}", want.file);
+        }
+    }
+}
+
 #[test]
 fn without_text_only_the_text_is_missing() {
     for want in STREAMS {

@@ -72,8 +72,8 @@ catalogue! {
         "`request_start_ns - credit_issued_ns`, never negative; failed requests included.";
     EFFECTIVE_LATENCY = "effective_latency", "Effective Latency (CO-aware)", "Eff Latency", "ms", Record Float, _ Effective, [SUMMARY_ONLY], Aiperf,
         "`request_end_ns - credit_issued_ns`, never negative; failed requests included. Immune to coordinated omission.";
-    EFFECTIVE_TIME_TO_FIRST_TOKEN = "effective_time_to_first_token", "Effective Time to First Token (CO-aware)", "Eff TTFT", "ms", Record Float, _ Effective, [STREAMING PRODUCES_TOKENS SUMMARY_ONLY], Tokmeter,
-        "`time_to_first_token + credit_to_start_latency`: TTFT from the intended instant, over successes.";
+    EFFECTIVE_TIME_TO_FIRST_TOKEN = "effective_time_to_first_token", "Effective Time to First Token (CO-aware)", "Eff TTFT", "ms", Record Float, _ Effective, [STREAMING PRODUCES_TOKENS], Tokmeter,
+        "First event with content minus the intended instant: TTFT as a user of an open system sees it.";
     SCHEDULE_LAG = "schedule_lag", "Schedule Lag", "Sched Lag", "ms", Record Float, _ None, [HTTP_TRACE], Tokmeter,
         "First write of the request minus the intended instant: how late the client was, connection set-up included.";
 

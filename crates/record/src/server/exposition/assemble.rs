@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use memchr::memchr_iter;
 
+use super::label::is_bare_name;
 use super::line::{Comment, RawSample, comment, sample};
 use super::problem::{Fault, Limits, NotExposition};
 use super::{Family, FamilyKind, Label, Media, Page, Part, Sample};
@@ -27,12 +28,16 @@ pub(super) fn page<'a>(body: &'a [u8], media: Media, limits: &Limits) -> Result<
         page: Page::default(),
         by_name: HashMap::new(),
         current: None,
+        expected: "",
         contiguous: true,
         metadata: 0,
         unreadable: 0,
         media,
         limits,
     };
+    // A guess that saves most of the growing: usual lines are longer than 80 bytes and have three labels.
+    assembly.page.samples.reserve((body.len() / 80).min(limits.samples));
+    assembly.page.labels.reserve((body.len() / 40).min(limits.samples));
     // One pass checks the whole page; only a page with a bad byte is checked line by line.
     let text = std::str::from_utf8(body).ok();
     let mut start = 0;
@@ -66,6 +71,8 @@ struct Assembly<'a, 'l> {
     page: Page<'a>,
     by_name: HashMap<Cow<'a, str>, u32>,
     current: Option<u32>,
+    /// Its name, when that may begin a line without quotes.
+    expected: &'a str,
     /// Whether every family's samples are next to each other so far.
     contiguous: bool,
     /// Well-formed HELP, TYPE and UNIT lines.
@@ -84,8 +91,9 @@ impl<'a> Assembly<'a, '_> {
             Some(b'#') => return self.comment(line),
             Some(_) => {
                 let arena = self.page.labels.len();
-                let read = sample(line, number, self.media, self.limits, &mut self.page.labels)
-                    .and_then(|raw| self.sample(raw, arena, number));
+                let read =
+                    sample(line, self.expected, number, self.media, self.limits, &mut self.page.labels)
+                        .and_then(|raw| self.sample(raw, arena, number));
                 if let Err(fault) = read {
                     self.page.labels.truncate(arena);
                     return Err(fault);
@@ -157,8 +165,16 @@ impl<'a> Assembly<'a, '_> {
                 index
             }
         };
-        self.current = Some(index);
+        self.turn_to(index);
         Ok(index)
+    }
+
+    fn turn_to(&mut self, index: u32) {
+        self.current = Some(index);
+        self.expected = match self.page.families[index as usize].declared {
+            Cow::Borrowed(name) if is_bare_name(name) => name,
+            _ => "",
+        };
     }
 
     /// The family and role of a sample name: the family at hand, else the exact name, else a known family
@@ -171,7 +187,7 @@ impl<'a> Assembly<'a, '_> {
         }
         if let Some(&index) = self.by_name.get(&*name) {
             let part = part_of(&self.page.families[index as usize], &name).ok_or(Fault::WrongPart)?;
-            self.current = Some(index);
+            self.turn_to(index);
             return Ok((index, part));
         }
         for suffix in SUFFIXES {
@@ -179,7 +195,7 @@ impl<'a> Assembly<'a, '_> {
                 && let Some(&index) = self.by_name.get(base)
                 && let Some(part) = part_of(&self.page.families[index as usize], &name)
             {
-                self.current = Some(index);
+                self.turn_to(index);
                 return Ok((index, part));
             }
         }

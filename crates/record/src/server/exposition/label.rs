@@ -26,6 +26,11 @@ const NAME_BYTE: [bool; 256] = {
     table
 };
 
+/// Whether a name needs no quotes.
+pub(super) fn is_bare_name(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(|b| NAME_BYTE[usize::from(b)])
+}
+
 impl<'a> Cursor<'a> {
     pub(super) fn new(line: &'a str) -> Self {
         Cursor { line, at: 0 }
@@ -68,6 +73,19 @@ impl<'a> Cursor<'a> {
         if end == 0 || bytes[0].is_ascii_digit() {
             return None;
         }
+        self.at += end;
+        Some(&rest[..end])
+    }
+
+    /// An unquoted name of which a beginning is expected: the name of the line before, which nearly always
+    /// repeats, need not be looked at byte by byte.
+    pub(super) fn bare_name_like(&mut self, expected: &str) -> Option<&'a str> {
+        let rest = self.rest();
+        if expected.is_empty() || !rest.starts_with(expected) {
+            return self.bare_name();
+        }
+        let more = rest.as_bytes()[expected.len()..].iter().position(|&b| !NAME_BYTE[usize::from(b)]);
+        let end = more.map_or(rest.len(), |more| expected.len() + more);
         self.at += end;
         Some(&rest[..end])
     }

@@ -15,9 +15,11 @@ pub(super) struct RawSample<'a> {
     pub exemplar: Option<Exemplar<'a>>,
 }
 
-/// Reads a sample line. On an error the arena may have grown; the caller cuts it back.
+/// Reads a sample line. `expected` is an unquoted name that it may begin with. On an error the arena may have
+/// grown; the caller cuts it back.
 pub(super) fn sample<'a>(
     line: &'a str,
+    expected: &str,
     number: u32,
     media: Media,
     limits: &Limits,
@@ -27,7 +29,7 @@ pub(super) fn sample<'a>(
     cursor.skip_blanks();
     let mut name = None;
     if cursor.peek() != Some(b'{') {
-        name = Some(Cow::Borrowed(cursor.bare_name().ok_or(Fault::Name)?));
+        name = Some(Cow::Borrowed(cursor.bare_name_like(expected).ok_or(Fault::Name)?));
         if !matches!(cursor.peek(), Some(b' ' | b'\t' | b'{')) {
             return Err(if cursor.peek().is_none() { Fault::Value } else { Fault::Name });
         }

@@ -153,23 +153,31 @@ impl Bins {
     /// Adds all requests of another.
     pub fn merge(&mut self, other: &Bins) {
         for (bin, area) in other.areas().iter().enumerate() {
-            let from = other.origin + bin as u64 * other.width;
+            let from = other.origin.saturating_add(bin as u64 * other.width);
             for (curve, &area) in area.iter().enumerate() {
-                self.hold(curve, from, from + other.width, area / other.width as f64);
+                self.hold(curve, from, from.saturating_add(other.width), area / other.width as f64);
             }
         }
     }
 
-    /// Time-weighted metrics of a stretch of time.
-    pub fn weighted(&self, window: Stretch) -> TimeWeighted {
+    /// Time-weighted metrics of stretches of time.
+    pub fn weighted(&self, windows: &[Stretch]) -> Vec<TimeWeighted> {
+        let areas = self.areas();
+        windows.iter().map(|&window| self.weighted_in(window, &areas)).collect()
+    }
+
+    fn weighted_in(&self, window: Stretch, areas: &[[f64; CURVES]]) -> TimeWeighted {
         let mut set = CurveSet::default();
-        let end = self.origin + self.width.saturating_mul(BINS as u64);
-        let outside = window.to.saturating_sub(window.from.max(end))
-            + window.to.min(self.origin).saturating_sub(window.from);
-        set.add(&Values::default(), outside);
-        for (bin, area) in self.areas().iter().enumerate() {
-            let from = self.origin + bin as u64 * self.width;
-            let overlap = (from + self.width).min(window.to).saturating_sub(from.max(window.from));
+        let end = self.origin.saturating_add(self.width.saturating_mul(BINS as u64));
+        let after = window.to.saturating_sub(window.from.max(end));
+        let before = window.to.min(self.origin).saturating_sub(window.from);
+        set.add(&Values::default(), after.saturating_add(before));
+        let place = |at: u64| ((at.saturating_sub(self.origin) / self.width) as usize).min(BINS);
+        let (first, last) = (place(window.from), place(window.to).saturating_add(1).min(BINS));
+        for (bin, area) in areas.iter().enumerate().take(last).skip(first) {
+            let from = self.origin.saturating_add(bin as u64 * self.width);
+            let overlap =
+                from.saturating_add(self.width).min(window.to).saturating_sub(from.max(window.from));
             if overlap > 0 {
                 let mean = |curve: usize| area[curve] / self.width as f64;
                 let values = Values {

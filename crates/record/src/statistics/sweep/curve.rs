@@ -4,10 +4,10 @@ use super::{Level, Stretch, to_f64};
 use crate::metric::MetricId;
 use crate::metric::catalogue::*;
 use crate::statistics::histogram::LogHistogram;
-use crate::statistics::summary::MetricSummary;
+use crate::statistics::summary::{MetricSummary, finite};
 
-/// Value-duration pairs a curve keeps for exact percentiles (8 MiB); beyond, a histogram of four digits.
-const MOST_PAIRS: usize = 1 << 19;
+/// Value-duration pairs a curve keeps for exact percentiles (16 MiB); beyond, a histogram of four digits.
+const MOST_PAIRS: usize = 1 << 20;
 
 const CURVES: usize = 9;
 const RUNNING: usize = 0;
@@ -285,14 +285,14 @@ fn weighted(
 ) -> MetricSummary {
     MetricSummary {
         unit: unit.into(),
-        avg: Some(avg),
-        p50: Some(p50),
-        p90: Some(p90),
-        p95: Some(p95),
-        p99: Some(p99),
-        min: Some(min),
-        max: Some(max),
-        std: Some(std),
+        avg: finite(avg),
+        p50: finite(p50),
+        p90: finite(p90),
+        p95: finite(p95),
+        p99: finite(p99),
+        min: finite(min),
+        max: finite(max),
+        std: finite(std),
         approximate,
         ..MetricSummary::default()
     }

@@ -13,7 +13,7 @@ use crate::api::Api;
 use crate::clock::{mono_ns, wall_ns};
 use crate::error_body::{Engine, ErrorBody, error_body, reason_phrase};
 use crate::fault::Fault;
-use crate::intake::{Identity, OpenLog, Order, decide};
+use crate::intake::{Identity, Intent, OpenLog, Order, decide, intend};
 use crate::log::{Outcome, WriteLog};
 use crate::metrics::Meter;
 use crate::pages::{Page, page};
@@ -42,6 +42,12 @@ pub(super) async fn answer(connection: Rc<Http2>, request: Request<Incoming>) ->
     log.connection = connection.id;
     log.nth_on_connection = connection.nth.get();
     log.http2 = true;
+    let intent = intend(shared, &identity, &mut log);
+    if let Ok(Intent { fault: Some(Fault::StallRequest), .. }) = &intent {
+        // The body is held and never polled, so the window stays as it is.
+        let _unread = request.into_body();
+        return std::future::pending().await;
+    }
     let Ok(body) = Limited::new(request.into_body(), shared.config.max_body_bytes).collect().await else {
         log.status = 413;
         log.close(Outcome::Rejected);
@@ -49,7 +55,7 @@ pub(super) async fn answer(connection: Rc<Http2>, request: Request<Incoming>) ->
     };
     log.body_received_ns = mono_ns();
     log.body_received_wall_ns = wall_ns();
-    match decide(shared, api, &identity, &body.to_bytes(), &mut log) {
+    match decide(shared, api, &identity, intent, &body.to_bytes(), &mut log) {
         Ok(order) => fulfil(&connection, order, log).await,
         Err(reason) => {
             head_sent(&mut log, reason.status);

@@ -86,7 +86,7 @@ impl StreamBody {
         let wire = &connection.worker.shared.config.wire;
         let pace = match script.plan.fault {
             Some(Fault::Drip { interval_ms }) => Some((1, u64::from(interval_ms) * 1_000_000)),
-            _ => wire.write_bytes.map(|bytes| (bytes, wire.write_pause_us * 1000)),
+            _ => wire.write_bytes.map(|bytes| (bytes, wire.write_pause_us.saturating_mul(1000))),
         };
         Self {
             connection,
@@ -170,7 +170,7 @@ impl StreamBody {
         let now_ns = mono_ns();
         if let Some((bytes, pause_ns)) = self.pace {
             end = end.min(self.taken + bytes);
-            self.not_before_ns = now_ns + pause_ns;
+            self.not_before_ns = now_ns.saturating_add(pause_ns);
         }
         let ended: Vec<_> = marks.iter().take_while(|mark| mark.end <= end).copied().collect();
         let tokens = ended.iter().map(|mark| mark.tokens).sum();

@@ -1,0 +1,8 @@
+//! The binary as users run it: against the simulated server, whose log is the judge.
+
+mod conservation;
+mod documents;
+mod flags;
+mod interrupt;
+mod run;
+mod secrets;
