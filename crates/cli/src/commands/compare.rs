@@ -32,13 +32,17 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
     for path in &args.runs {
         runs.extend(read(path)?);
     }
-    let Some((baseline, candidates)) = runs.split_first().filter(|(_, candidates)| !candidates.is_empty()) else {
-        return Err(Failure::usage("one run alone cannot be compared").fix("name a baseline and another run").into());
+    let Some((baseline, candidates)) = runs.split_first().filter(|(_, candidates)| !candidates.is_empty())
+    else {
+        return Err(Failure::usage("one run alone cannot be compared")
+            .fix("name a baseline and another run")
+            .into());
     };
     let mut compared = Vec::new();
     for candidate in candidates {
         let configuration = configuration(baseline, candidate, args.force)?;
-        compared.push(Compared { comparison: compare(&baseline.run, &candidate.run, &options), configuration });
+        compared
+            .push(Compared { comparison: compare(&baseline.run, &candidate.run, &options), configuration });
     }
     print(&compared, args.json)?;
     Ok(Exit::Ok)
@@ -81,7 +85,11 @@ pub(super) fn read(path: &Path) -> Result<Vec<RunFile>, Failure> {
 ///
 /// # Errors
 /// Something that must not differ, unless `force`.
-pub(super) fn configuration(baseline: &RunFile, candidate: &RunFile, force: bool) -> Result<Vec<Difference>, Failure> {
+pub(super) fn configuration(
+    baseline: &RunFile,
+    candidate: &RunFile,
+    force: bool,
+) -> Result<Vec<Difference>, Failure> {
     let (Some(from), Some(to)) = (&baseline.summary, &candidate.summary) else {
         tracing::warn!(
             baseline = %baseline.run.name, candidate = %candidate.run.name,

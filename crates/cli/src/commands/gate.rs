@@ -65,7 +65,8 @@ fn report(name: &str, checks: &[Check], args: &GateArgs) -> anyhow::Result<()> {
     if let Some(path) = &args.junit {
         let mut xml = String::new();
         junit::write(&format!("tokmeter {name}"), checks, args.allow_unproven, &mut xml)?;
-        fs::write(path, xml).map_err(|error| Failure::usage(format!("--junit: {}: {error}", path.display())))?;
+        fs::write(path, xml)
+            .map_err(|error| Failure::usage(format!("--junit: {}: {error}", path.display())))?;
     }
     if let Some(path) = &args.step_summary {
         let mut markdown = String::new();

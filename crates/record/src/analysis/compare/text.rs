@@ -75,6 +75,16 @@ fn conclusion(comparison: &Comparison, out: &mut dyn Write) -> fmt::Result {
     if few > 0 {
         writeln!(out, "{few} figures have too few requests behind them: no verdict.")?;
     }
+    let failing = comparison.figures.iter().any(|figure| {
+        is_difference(figure.figure.metric) && matches!(figure.change, Change::Better | Change::Worse)
+    });
+    if failing {
+        writeln!(
+            out,
+            "The runs failed at different rates: a request that fails early counts as fast in effective_latency,\n\
+             and what is left of a failing server may be fast."
+        )?;
+    }
     if comparison.different_work() {
         writeln!(
             out,
