@@ -58,7 +58,10 @@ fn a_configuration_file_gives_the_same_run_as_flags() {
 #[test]
 fn more_connections_than_this_process_may_open_are_refused_before_the_run() {
     let output = std::process::Command::new("bash")
-        .args(["-c", r#"ulimit -n 256 && exec "$0" profile -m m --url 127.0.0.1:9 --concurrency 5000 --ui none"#])
+        .args([
+            "-c",
+            r#"ulimit -n 256 && exec "$0" profile -m m --url 127.0.0.1:9 --concurrency 5000 --ui none"#,
+        ])
         .arg(env!("CARGO_BIN_EXE_tokmeter"))
         .output()
         .unwrap();

@@ -6,6 +6,7 @@
 //! suffer from that, since counters and histograms are kept cumulative; gauges lose time resolution.
 
 mod coarsen;
+mod fetches;
 mod track;
 
 use std::collections::{HashMap, HashSet};
@@ -17,6 +18,7 @@ use super::phase::{PhaseMark, Selection, Window};
 use super::reading::{Dropped, MetricKind, Point, PointValue, Readings};
 use crate::time::WallNs;
 
+pub use fetches::Fetches;
 pub use track::Track;
 
 /// How much a store keeps.
@@ -58,43 +60,6 @@ pub struct Scrape {
     pub request_sent_ns: WallNs,
     /// The phase it belongs to: an index into [`Store::phases`].
     pub phase: Option<u16>,
-}
-
-/// What happened at one endpoint over the whole run.
-#[derive(Clone, Debug, Default)]
-pub struct Fetches {
-    /// Fetches that delivered a page.
-    pub total: u64,
-    /// Sum of their latencies, ns.
-    pub latency_sum_ns: u64,
-    /// First and last fetch.
-    pub range: Option<(WallNs, WallNs)>,
-    /// Fetches whose body differed from the one before.
-    pub updates: u64,
-    /// First and last of those.
-    pub update_range: Option<(WallNs, WallNs)>,
-    /// Times between them, ns; the first 200 000.
-    pub update_intervals_ns: Vec<u64>,
-}
-
-const MAX_INTERVALS: usize = 200_000;
-
-impl Fetches {
-    fn add(&mut self, instants: &FetchInstants, update: bool) {
-        let at = instants.first_byte_ns;
-        self.total += 1;
-        self.latency_sum_ns = self.latency_sum_ns.saturating_add(instants.latency_ns);
-        self.range = Some((self.range.map_or(at, |range| range.0), at));
-        if update {
-            self.updates += 1;
-            if let Some((_, last)) = self.update_range
-                && self.update_intervals_ns.len() < MAX_INTERVALS
-            {
-                self.update_intervals_ns.push(at.0.saturating_sub(last.0));
-            }
-            self.update_range = Some((self.update_range.map_or(at, |range| range.0), at));
-        }
-    }
 }
 
 /// One metrics page that is read again and again.
