@@ -1,7 +1,8 @@
 //! What the client costs: CPU time of its thread for each request, beside a minimal hyper client that only
 //! stamps chunks. Same server, same thread settings, rounds in turn; the medians are compared.
 //!
-//! `cargo bench -p tokmeter-http --bench cost [-- CONCURRENCY REQUESTS ROUNDS]`
+//! `cargo bench -p tokmeter-http --bench cost [-- CONCURRENCY REQUESTS ROUNDS] [burst]`; with `burst` the server
+//! sends an answer in one write, so that the cost of a request stands out from the cost of its chunks.
 
 #![allow(clippy::print_stdout, reason = "a bench prints its table")]
 
@@ -27,7 +28,8 @@ fn main() {
     let concurrency = numbers.next().unwrap_or(128);
     let requests = numbers.next().unwrap_or(40_000);
     let rounds = numbers.next().unwrap_or(5);
-    let server = start_server();
+    let burst = std::env::args().any(|argument| argument == "burst");
+    let server = start_server(burst);
     println!("{TOKENS} chunks, concurrency {concurrency}, {requests} requests in each of {rounds} rounds");
     let variants: [(&str, Option<ClientConfig>); 4] = [
         ("minimal hyper client", None),
@@ -158,7 +160,7 @@ fn tokmeter(server: SocketAddr, config: ClientConfig, concurrency: usize, reques
 }
 
 /// Answers each request with a head and the chunks, each in a write of its own.
-fn start_server() -> SocketAddr {
+fn start_server(burst: bool) -> SocketAddr {
     let (address, bound) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -168,14 +170,14 @@ fn start_server() -> SocketAddr {
             loop {
                 let (stream, _) = listener.accept().await.expect("accept");
                 stream.set_nodelay(true).expect("nodelay");
-                tokio::spawn(serve(stream));
+                tokio::spawn(serve(stream, burst));
             }
         });
     });
     bound.recv().expect("an address")
 }
 
-async fn serve(mut stream: TcpStream) {
+async fn serve(mut stream: TcpStream, burst: bool) {
     let event = r#"data: {"id":"chatcmpl-0a1b2c3d","object":"chat.completion.chunk","created":1700000000,"model":"m","choices":[{"index":0,"delta":{"content":" token"},"finish_reason":null}]}"#;
     let chunk = format!("{:x}\r\n{event}\n\n\r\n", event.len() + 2);
     let mut buffer = vec![0; 8192];
@@ -190,6 +192,13 @@ async fn serve(mut stream: TcpStream) {
         }
         held = 0;
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        if burst {
+            let whole = format!("{head}{}0\r\n\r\n", chunk.repeat(TOKENS));
+            if stream.write_all(whole.as_bytes()).await.is_err() {
+                return;
+            }
+            continue;
+        }
         if stream.write_all(head.as_bytes()).await.is_err() {
             return;
         }

@@ -4,6 +4,7 @@ mod route;
 mod supervise;
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -135,8 +136,12 @@ impl Client {
             want_body: want_body.map(|want| want as WantBody<'_>),
         };
         let (timeout, cancel_after) = (request.timeout, request.cancel_after);
-        let work = self.run(request, &mut draft, &mut terms);
-        let failure = match supervise(&self.in_flight, timeout, cancel_after, &sent, work).await {
+        let outcome = {
+            // Pinned where it is made: it is large, and moving it would cost more than running it.
+            let work = pin!(self.run(request, &mut draft, &mut terms));
+            supervise(&self.in_flight, timeout, cancel_after, &sent, work).await
+        };
+        let failure = match outcome {
             Outcome::Finished(Ok(())) => None,
             Outcome::Finished(Err(failure)) => Some(failure),
             Outcome::TimedOut => Some(timed_out(draft.phase(), timeout.unwrap_or_default().as_secs_f64())),
@@ -212,7 +217,8 @@ impl Client {
                 Some(spare) if failure.unsent || (failure.replaceable && nothing_received(draft)) => {
                     let permit = self.note_stale(carrier, &failure, draft);
                     let sticky = sticky.filter(|_| !last_of_sticky);
-                    self.once_more(spare, permit, &route, sticky, draft, terms).await
+                    // Boxed, as all that is rare: it would make the future of every request larger.
+                    Box::pin(self.once_more(spare, permit, &route, sticky, draft, terms)).await
                 }
                 _ => Err(failure),
             },
@@ -261,7 +267,7 @@ impl Client {
                 }
             },
         };
-        let mut carrier = self.dial(right, route, draft).await?;
+        let mut carrier = Box::pin(self.dial(right, route, draft)).await?;
         match self.carry(&mut carrier, message, route, draft, terms).await {
             Ok(reusable) => {
                 draft.absorb_stamps(self.config.tcp_info);
@@ -295,7 +301,7 @@ impl Client {
         match carrier {
             Carrier::H1(connection) => connection.exchange(message, draft, terms).await,
             Carrier::H2(slot) => {
-                slot.exchange(message, &route.origin, draft, terms).await?;
+                Box::pin(slot.exchange(message, &route.origin, draft, terms)).await?;
                 Ok(slot.connection().is_open())
             }
         }
@@ -333,7 +339,7 @@ impl Client {
             ReuseStrategy::Sticky => {
                 match sticky.and_then(|key| self.pool.take_kept(route.lane, key)) {
                     Some(Kept::H1(connection)) => {
-                        if let Some(usable) = self.usable(connection, route, draft).await? {
+                        if let Some(usable) = Box::pin(self.usable(connection, route, draft)).await? {
                             return Ok(usable);
                         }
                     }
@@ -347,7 +353,7 @@ impl Client {
             }
         };
         match self.acquire(route, wish, draft).await {
-            Grant::Dial(right) => self.dial(right, route, draft).await,
+            Grant::Dial(right) => Box::pin(self.dial(right, route, draft)).await,
             Grant::Stream(slot) => {
                 if slot.served() > 0 {
                     draft.trace.connection_reused_ns = Some(clock::now());
@@ -366,7 +372,7 @@ impl Client {
                     (Some(another), _) => connection = another,
                     (None, Some(permit)) => {
                         let right = self.pool.dial_again(route.lane, permit);
-                        return self.dial(right, route, draft).await;
+                        return Box::pin(self.dial(right, route, draft)).await;
                     }
                     (None, None) => {
                         return Err(Failure::new(
@@ -400,7 +406,7 @@ impl Client {
             Some(permit) => {
                 drop(connection);
                 let right = self.pool.dial_again(route.lane, permit);
-                self.dial(right, route, draft).await.map(Some)
+                Box::pin(self.dial(right, route, draft)).await.map(Some)
             }
         }
     }

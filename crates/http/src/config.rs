@@ -172,7 +172,8 @@ pub struct ClientConfig {
     pub limits: Limits,
     /// Keep the sent headers and the instants of body writes (`--export-http-trace`).
     pub keep_request: bool,
-    /// Ask the kernel for `TCP_INFO` at the end of each request.
+    /// Ask the kernel for `TCP_INFO` at the end of a request; on a connection with many short requests the answer
+    /// is used for 50 ms.
     pub tcp_info: bool,
 }
 

@@ -107,7 +107,7 @@ impl ConnectionInfo {
     }
 }
 
-/// What `TCP_INFO` said at the end of the request (Linux).
+/// What `TCP_INFO` said at the end of the request, or up to 50 ms before (Linux).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TcpInfo {
     /// Smoothed round-trip time, us.

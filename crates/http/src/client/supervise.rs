@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -91,10 +91,9 @@ pub(super) async fn supervise<T>(
     timeout: Option<Duration>,
     cancel_after: Option<Duration>,
     sent: &Cell<Option<MonoNs>>,
-    work: impl Future<Output = T>,
+    mut work: Pin<&mut impl Future<Output = T>>,
 ) -> Outcome<T> {
     let entry = in_flight.enter();
-    let mut work = pin!(work);
     let mut deadline = pin!(timeout.and_then(|limit| Instant::now().checked_add(limit)).map(sleep_until));
     let mut cancellation = pin!(None);
     poll_fn(|cx| {
@@ -151,16 +150,17 @@ mod tests {
             let unsent = Cell::new(None);
             let sent = Cell::new(Some(MonoNs(1)));
             let short = Some(Duration::from_millis(5));
-            assert_eq!(supervise(&all, short, short, &sent, ready(7)).await, Outcome::Finished(7));
+            assert_eq!(supervise(&all, short, short, &sent, pin!(ready(7))).await, Outcome::Finished(7));
             let never = pending::<()>;
-            assert_eq!(supervise(&all, short, None, &unsent, never()).await, Outcome::TimedOut);
-            assert_eq!(supervise(&all, None, short, &sent, never()).await, Outcome::CancelledAfterSend);
+            assert_eq!(supervise(&all, short, None, &unsent, pin!(never())).await, Outcome::TimedOut);
+            assert_eq!(supervise(&all, None, short, &sent, pin!(never())).await, Outcome::CancelledAfterSend);
             // Not sent: the delay has not begun.
             assert_eq!(
-                supervise(&all, short, Some(Duration::ZERO), &unsent, never()).await,
+                supervise(&all, short, Some(Duration::ZERO), &unsent, pin!(never())).await,
                 Outcome::TimedOut
             );
-            let (outcome, ()) = tokio::join!(supervise(&all, None, None, &unsent, never()), async {
+            let mut forever = pin!(never());
+            let (outcome, ()) = tokio::join!(supervise(&all, None, None, &unsent, forever.as_mut()), async {
                 tokio::task::yield_now().await;
                 assert_eq!(all.count(), 1);
                 all.cancel_all();
@@ -168,7 +168,7 @@ mod tests {
             assert_eq!(outcome, Outcome::CancelledByCaller);
             assert_eq!(all.count(), 0);
             // A request that begins afterwards is not meant.
-            assert_eq!(supervise(&all, short, None, &unsent, ready(8)).await, Outcome::Finished(8));
+            assert_eq!(supervise(&all, short, None, &unsent, pin!(ready(8))).await, Outcome::Finished(8));
         });
     }
 
@@ -178,7 +178,7 @@ mod tests {
             let all = InFlight::default();
             let unsent = Cell::new(None);
             assert_eq!(
-                supervise(&all, Some(Duration::MAX), None, &unsent, ready(1)).await,
+                supervise(&all, Some(Duration::MAX), None, &unsent, pin!(ready(1))).await,
                 Outcome::Finished(1)
             );
         });

@@ -64,10 +64,14 @@ pub(crate) struct Wire {
     log_writes: Cell<bool>,
     write_log: RefCell<Vec<ChunkStamp<MonoNs>>>,
     watches: RefCell<Vec<Watch>>,
+    tcp_info: Cell<Option<(MonoNs, TcpInfo)>>,
 }
 
 /// Filled with the stamp of a later write.
 pub(crate) type Watch = Rc<Cell<Option<MonoNs>>>;
+
+/// Asking takes the socket's lock and costs as much as a read; requests shorter than this share an answer.
+const TCP_INFO_AGE_NS: u64 = 50_000_000;
 
 const NOT_YET: MonoNs = MonoNs(0);
 
@@ -103,6 +107,7 @@ impl Wire {
             log_writes: Cell::new(false),
             write_log: RefCell::new(Vec::new()),
             watches: RefCell::new(Vec::new()),
+            tcp_info: Cell::new(None),
         }
     }
 
@@ -328,8 +333,16 @@ impl Wire {
         self.max_lag.get().map(u64::from)
     }
 
-    /// The kernel's view of the connection now.
+    /// The kernel's view of the connection at the latest read, at most [`TCP_INFO_AGE_NS`] older.
     pub(crate) fn tcp_info(&self) -> Option<TcpInfo> {
-        kernel::tcp_info(self.tcp.as_fd())
+        let now = self.last_read.get();
+        match self.tcp_info.get() {
+            Some((at, info)) if now.0.saturating_sub(at.0) < TCP_INFO_AGE_NS => Some(info),
+            _ => {
+                let info = kernel::tcp_info(self.tcp.as_fd())?;
+                self.tcp_info.set(Some((now, info)));
+                Some(info)
+            }
+        }
     }
 }
