@@ -1,8 +1,10 @@
 //! What can be typed. One file for each command.
 
 pub mod analyze;
+pub mod compare;
 pub mod config;
 pub mod demo;
+pub mod gate;
 pub mod profile;
 pub mod sim;
 pub mod verdict;
@@ -23,6 +25,8 @@ pub enum Command {
     Profile(Box<profile::ProfileArgs>),
     Demo(Box<demo::DemoArgs>),
     Analyze(analyze::AnalyzeArgs),
+    Compare(compare::CompareArgs),
+    Gate(gate::GateArgs),
     Sim(Box<sim::SimArgs>),
     Config(config::ConfigArgs),
     Completions(CompletionsArgs),

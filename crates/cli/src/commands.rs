@@ -1,8 +1,10 @@
 //! The commands: what is done. One file for each.
 
 pub mod analyze;
+pub mod compare;
 pub mod config;
 pub mod demo;
+pub mod gate;
 pub mod profile;
 pub mod sim;
 
@@ -23,6 +25,8 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Profile(args) => profile::run(&args, &command_line(&typed)),
         Command::Demo(args) => demo::run(&args),
         Command::Analyze(args) => analyze::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Gate(args) => gate::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {

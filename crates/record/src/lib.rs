@@ -5,6 +5,7 @@
 
 pub mod analysis;
 pub mod error;
+pub mod foreign;
 pub mod format;
 pub mod metric;
 pub mod request;
