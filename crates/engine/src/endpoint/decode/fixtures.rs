@@ -158,7 +158,7 @@ fn every_captured_stream_is_read_right() {
 fn meaning(mut reply: Reply) -> Reply {
     reply.deltas.iter_mut().for_each(|delta| delta.at = MonoNs(0));
     reply.last_event_at = None;
-    reply.coalesced_events = 0;
+    (reply.coalesced_events, reply.coalesced_reads) = (0, 0);
     reply
 }
 
