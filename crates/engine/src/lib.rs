@@ -22,7 +22,7 @@ mod shard;
 pub mod sink;
 pub mod tokenizer;
 
-pub use collect::RecordSink;
+pub use collect::{CollectorError, RecordSink};
 pub use decode::TokenSource;
 pub use live::{Live, LiveCounts};
 pub use run::{RunConfig, RunControl, RunError, RunOutcome, run};

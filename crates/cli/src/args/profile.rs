@@ -474,6 +474,12 @@ pub struct OutputArgs {
     /// Put instants, headers, connection and chunks of every request into the records
     #[arg(long)]
     pub export_http_trace: bool,
+    /// Write every request as an HTTP Archive (HAR 1.2) that network panels of browsers open
+    #[arg(long, value_name = "FILE")]
+    pub export_har: Option<PathBuf>,
+    /// Write every request as a trace for ui.perfetto.dev, one track for each connection
+    #[arg(long, value_name = "FILE")]
+    pub export_perfetto: Option<PathBuf>,
     /// Print the table of HTTP phases too
     #[arg(long)]
     pub show_trace_timing: bool,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use tokmeter_engine::run::{PhaseConfig, PhaseEvent};
 use tokmeter_engine::server_metrics::ServerMetrics;
-use tokmeter_engine::sink::RunSink;
+use tokmeter_engine::sink::{RunSink, SinkFiles};
 use tokmeter_engine::{Live, RunConfig, RunControl, RunOutcome};
 use tokmeter_record::BenchmarkPhase;
 use tokmeter_record::server::PhaseMark;
@@ -60,29 +60,26 @@ pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Res
     let mut statistics = RunStatistics::new(settings.statistics.clone());
     *statistics.facts_mut() =
         RunFacts { concurrency: settings.load.profiling.concurrency, ..RunFacts::default() };
-    let outputs = args.output.export_outputs_json.then(|| settings.names.outputs());
-    let sink = RunSink::create(statistics, outputs.as_deref())
-        .with_context(|| format!("cannot write into {}", settings.names.directory().display()))?;
+    let sink_files = SinkFiles {
+        outputs: args.output.export_outputs_json.then(|| settings.names.outputs()),
+        har: args.output.export_har.clone(),
+        perfetto: args.output.export_perfetto.clone(),
+    };
+    let sink = RunSink::create(statistics, &sink_files)
+        .map_err(|error| Failure::usage(error.to_string()).fix("choose a place you may write to"))?;
 
     let collector = server_metrics::start(args, &settings)?;
     let progress = progress(args, &live);
-    let outcome = tokmeter_engine::run(
-        run_config(args, &settings),
-        sink,
-        settings.names.outputs(),
-        live,
-        control,
-        |event| {
-            tell_collector(collector.as_ref(), event);
-            if let PhaseEvent::Begin { phase, .. } = event {
-                progress.phase(expected(phase));
-            }
-        },
-    )?;
+    let outcome = tokmeter_engine::run(run_config(args, &settings), sink, live, control, |event| {
+        tell_collector(collector.as_ref(), event);
+        if let PhaseEvent::Begin { phase, .. } = event {
+            progress.phase(expected(phase));
+        }
+    })?;
     drop(progress);
 
     let (sink, outcome) = split(outcome);
-    let mut statistics = sink.finish().context("cannot write outputs.json to its end")?;
+    let mut statistics = sink.finish()?;
     let window = window(&outcome);
     let finish = |collector| server_metrics::finish(collector, &settings, outcome.was_cancelled);
     let server_metrics = collector.map(finish).transpose()?;
@@ -150,6 +147,7 @@ fn run_config(args: &ProfileArgs, settings: &ProfileSettings) -> RunConfig {
         raw_file: (level == ExportLevel::Raw).then(|| settings.names.raw()),
         http_trace: args.output.export_http_trace,
         keep_text: args.output.export_outputs_json,
+        keep_trace: args.output.export_har.is_some() || args.output.export_perfetto.is_some(),
         slos: settings.statistics.slos.clone(),
     }
 }

@@ -7,3 +7,4 @@ mod interrupt;
 mod run;
 mod secrets;
 mod verdict;
+mod trace;

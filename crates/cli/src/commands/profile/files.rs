@@ -109,6 +109,7 @@ fn own_facts(finished: &Finished) -> Map<String, Value> {
         "clock": {"start": outcome.anchors.0, "end": outcome.anchors.1,
                   "drift_ns": outcome.anchors.0.drift_ns(&outcome.anchors.1)},
         "notes": outcome.notes,
+        "coalesced_read_share": outcome.notes.coalesced_read_share(),
         "health": outcome.health,
         "client": {
             "shards": settings.shards,

@@ -54,8 +54,9 @@ fn headline(finished: &Finished) -> String {
         0 => String::new(),
         cancelled => format!(", {} cancelled", integer(cancelled)),
     };
+    let lag = summary::receive_lag(&finished.summary.metrics);
     format!(
-        "{} requests: {} succeeded, {} failed{cancelled}; {:.1} s, client used {:.0} % of the machine\n",
+        "{} requests: {} succeeded, {} failed{cancelled}; {:.1} s, client used {:.0} % of the machine{lag}\n",
         integer(counts.completed()),
         integer(counts.succeeded),
         integer(counts.failed - counts.cancelled),
@@ -81,7 +82,9 @@ fn remarks(finished: &Finished) -> Vec<String> {
     }
     if notes.coalesced_events * 10 > notes.events {
         remarks.push(format!(
-            "{:.0} % of events shared a read with an earlier one; their instants are those of the last segment",
+            "{:.0} % of reads held more than one event, {:.0} % of events shared a read with an earlier one; their \
+             instants are those of the last segment",
+            notes.coalesced_read_share() * 100.0,
             notes.coalesced_events as f64 * 100.0 / notes.events as f64
         ));
     }
