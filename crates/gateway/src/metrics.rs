@@ -5,6 +5,7 @@ mod labels;
 mod text;
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use cell::{Counter, Exemplar, Gauge, Histogram};
@@ -12,6 +13,7 @@ pub use labels::Bounds;
 pub use text::Format;
 
 use crate::catalogue::{Kind, Metric, MetricSpec, catalogue};
+use crate::tracker::{BackendSeries, EndpointSeries};
 use labels::LabelSpace;
 
 /// All metrics of one gateway. Cheap to share behind an [`Arc`]; every method may be called from any thread.
@@ -19,6 +21,8 @@ use labels::LabelSpace;
 pub struct Metrics {
     families: Vec<Family>,
     labels: LabelSpace,
+    endpoints: RwLock<HashMap<Arc<str>, Arc<EndpointSeries>>>,
+    backends: RwLock<HashMap<[Arc<str>; 3], Arc<BackendSeries>>>,
 }
 
 #[derive(Debug)]
@@ -38,7 +42,12 @@ impl Metrics {
     /// Metrics without any series yet, whose label values stay within `bounds`.
     pub fn new(bounds: Bounds) -> Self {
         let families = catalogue().map(|spec| Family { spec, series: RwLock::new(HashMap::new()) }).collect();
-        Metrics { families, labels: LabelSpace::new(bounds) }
+        Metrics {
+            families,
+            labels: LabelSpace::new(bounds),
+            endpoints: RwLock::default(),
+            backends: RwLock::default(),
+        }
     }
 
     /// The label value to use for a provider: itself when known, else `other`, which is counted.
@@ -110,6 +119,24 @@ impl Metrics {
         })
     }
 
+    /// The series of an endpoint, bounded.
+    pub(crate) fn endpoint_series(&self, route: &str) -> Arc<EndpointSeries> {
+        let endpoint = self.endpoint(route);
+        kept(&self.endpoints, Arc::clone(&endpoint), || EndpointSeries::new(self, endpoint))
+    }
+
+    /// The series of a provider and model at an endpoint whose label is bounded already.
+    pub(crate) fn backend_series(
+        &self,
+        provider: &str,
+        model: &str,
+        endpoint: &Arc<str>,
+    ) -> Arc<BackendSeries> {
+        let (provider, model) = (self.provider(provider), self.model(model));
+        let key = [Arc::clone(&provider), Arc::clone(&model), Arc::clone(endpoint)];
+        kept(&self.backends, key, || BackendSeries::new(self, provider, model, endpoint))
+    }
+
     /// The page for a scraper.
     pub fn render(&self, format: Format) -> String {
         text::render(self, format)
@@ -127,6 +154,14 @@ impl Metrics {
             })
             .sum()
     }
+}
+
+fn kept<K: Eq + Hash, V>(kept: &RwLock<HashMap<K, Arc<V>>>, key: K, make: impl FnOnce() -> V) -> Arc<V> {
+    let known = kept.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+    known.unwrap_or_else(|| {
+        let mut kept = kept.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(kept.entry(key).or_insert_with(|| Arc::new(make())))
+    })
 }
 
 impl Series {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use crate::catalogue::{MetricSpec, Unit};
+use crate::tracker::TraceId;
 
 /// A count that only grows.
 #[derive(Debug, Default)]
@@ -44,10 +45,10 @@ impl Gauge {
 }
 
 /// One observation that stands for its bucket, with the trace it belongs to (OpenMetrics exemplars).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exemplar {
-    /// Trace id, 32 hex digits.
-    pub trace_id: String,
+    /// The trace.
+    pub trace_id: TraceId,
     /// The value, in the histogram's unit.
     pub value: f64,
     /// When it was observed.
@@ -89,18 +90,14 @@ impl Histogram {
 
     /// The same, with the trace it belongs to. A bucket keeps the latest trace, unless another thread is just
     /// writing there.
-    pub fn observe_traced(&self, raw: u64, trace_id: Option<&str>) {
+    pub fn observe_traced(&self, raw: u64, trace_id: Option<&TraceId>) {
         let place = self.bounds.partition_point(|&bound| bound < raw);
         self.buckets[place].fetch_add(1, Relaxed);
         self.sum.fetch_add(raw, Relaxed);
-        if let Some(trace_id) = trace_id
+        if let Some(&trace_id) = trace_id
             && let Ok(mut exemplar) = self.exemplars[place].try_lock()
         {
-            *exemplar = Some(Exemplar {
-                trace_id: trace_id.to_owned(),
-                value: raw as f64 / self.scale,
-                at: SystemTime::now(),
-            });
+            *exemplar = Some(Exemplar { trace_id, value: raw as f64 / self.scale, at: SystemTime::now() });
         }
     }
 
@@ -121,7 +118,7 @@ impl Histogram {
         buckets
             .map(|(bucket, exemplar)| {
                 so_far += bucket.load(Relaxed);
-                (so_far, exemplar.lock().ok().and_then(|exemplar| exemplar.clone()))
+                (so_far, exemplar.lock().ok().and_then(|exemplar| *exemplar))
             })
             .collect()
     }
@@ -146,12 +143,14 @@ mod tests {
     #[test]
     fn the_exemplar_lands_in_the_bucket_of_its_value() {
         let histogram = Histogram::new(Metric::BackendTtfb.spec());
-        histogram.observe_traced(700_000_000, Some("abc"));
+        let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let trace = TraceId::of_traceparent(header).unwrap();
+        histogram.observe_traced(700_000_000, Some(&trace));
         let places = histogram.cumulative();
         let with: Vec<usize> = (0..places.len()).filter(|&at| places[at].1.is_some()).collect();
         assert_eq!(with, [2], "0.5 < 0.7 <= 1");
-        let exemplar = places[2].1.clone().unwrap();
-        assert_eq!((exemplar.trace_id.as_str(), exemplar.value), ("abc", 0.7));
+        let exemplar = places[2].1.unwrap();
+        assert_eq!((exemplar.trace_id, exemplar.value), (trace, 0.7));
     }
 
     #[test]

@@ -166,12 +166,14 @@ mod tests {
     use super::*;
     use crate::catalogue::Metric;
     use crate::metrics::Bounds;
+    use crate::tracker::TraceId;
 
     fn page(format: Format) -> String {
         let metrics = Metrics::new(Bounds { models: vec!["m\"1".into()], learned: 0, ..Bounds::default() });
         let (other, model) = (metrics.provider("unknown"), metrics.model("m\"1"));
         let ttfc = metrics.histogram(Metric::TimeToFirstChunk, &[&other, &model]);
-        ttfc.observe_traced(300_000_000, Some("0af7651916cd43dd8448eb211c80319c"));
+        let trace = TraceId::of_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        ttfc.observe_traced(300_000_000, trace.as_ref());
         metrics.render(format)
     }
 
