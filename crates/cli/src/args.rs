@@ -3,6 +3,7 @@
 pub mod analyze;
 pub mod config;
 pub mod demo;
+pub mod gateway;
 pub mod profile;
 pub mod sim;
 
@@ -23,6 +24,7 @@ pub enum Command {
     Demo(Box<demo::DemoArgs>),
     Analyze(analyze::AnalyzeArgs),
     Sim(Box<sim::SimArgs>),
+    Gateway(Box<gateway::GatewayArgs>),
     Config(config::ConfigArgs),
     Completions(CompletionsArgs),
 }

@@ -3,6 +3,7 @@
 pub mod analyze;
 pub mod config;
 pub mod demo;
+pub mod gateway;
 pub mod profile;
 pub mod sim;
 
@@ -24,6 +25,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Demo(args) => demo::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Gateway(args) => gateway::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {
             clap_complete::generate(
