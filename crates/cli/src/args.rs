@@ -5,6 +5,7 @@ pub mod compare;
 pub mod config;
 pub mod demo;
 pub mod gate;
+pub mod gateway;
 pub mod profile;
 pub mod sim;
 pub mod verdict;
@@ -28,6 +29,7 @@ pub enum Command {
     Compare(compare::CompareArgs),
     Gate(gate::GateArgs),
     Sim(Box<sim::SimArgs>),
+    Gateway(Box<gateway::GatewayArgs>),
     Config(config::ConfigArgs),
     Completions(CompletionsArgs),
 }

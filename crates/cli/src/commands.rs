@@ -5,6 +5,7 @@ pub mod compare;
 pub mod config;
 pub mod demo;
 pub mod gate;
+pub mod gateway;
 pub mod profile;
 pub mod sim;
 
@@ -28,6 +29,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Compare(args) => compare::run(&args),
         Command::Gate(args) => gate::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Gateway(args) => gateway::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {
             clap_complete::generate(
