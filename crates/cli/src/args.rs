@@ -5,6 +5,7 @@ pub mod config;
 pub mod demo;
 pub mod profile;
 pub mod sim;
+pub mod tax;
 
 use clap::{Parser, Subcommand};
 
@@ -23,6 +24,7 @@ pub enum Command {
     Demo(Box<demo::DemoArgs>),
     Analyze(analyze::AnalyzeArgs),
     Sim(Box<sim::SimArgs>),
+    Tax(Box<tax::TaxArgs>),
     Config(config::ConfigArgs),
     Completions(CompletionsArgs),
 }

@@ -5,6 +5,7 @@ pub mod config;
 pub mod demo;
 pub mod profile;
 pub mod sim;
+pub mod tax;
 
 use std::ffi::OsString;
 
@@ -24,6 +25,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Demo(args) => demo::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Tax(args) => tax::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {
             clap_complete::generate(

@@ -6,3 +6,4 @@ mod flags;
 mod interrupt;
 mod run;
 mod secrets;
+mod tax;
