@@ -3,6 +3,7 @@
 pub mod analyze;
 pub mod config;
 pub mod demo;
+pub mod gateway;
 pub mod profile;
 pub mod sim;
 pub mod tax;
@@ -25,6 +26,7 @@ pub enum Command {
     Analyze(analyze::AnalyzeArgs),
     Sim(Box<sim::SimArgs>),
     Tax(Box<tax::TaxArgs>),
+    Gateway(Box<gateway::GatewayArgs>),
     Config(config::ConfigArgs),
     Completions(CompletionsArgs),
 }

@@ -3,6 +3,7 @@
 pub mod analyze;
 pub mod config;
 pub mod demo;
+pub mod gateway;
 pub mod profile;
 pub mod sim;
 pub mod tax;
@@ -26,6 +27,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Analyze(args) => analyze::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Tax(args) => tax::run(&args),
+        Command::Gateway(args) => gateway::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {
             clap_complete::generate(

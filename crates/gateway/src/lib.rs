@@ -2,14 +2,19 @@
 //! reverse proxy.
 
 pub mod catalogue;
+mod layer;
 pub mod metrics;
 mod outcome;
+pub mod proxy;
+mod reading;
 mod tracker;
 
 pub use catalogue::{Kind, Metric, MetricSpec, Source, Unit, catalogue};
+pub use layer::{Measure, MeasureFuture, MeasureLayer, MeasuredBody};
 pub use metrics::{Bounds, Format, Metrics};
 pub use outcome::Outcome;
+pub use proxy::{Gateway, GatewayConfig};
 pub use tracker::{
-    BackendGuard, DurationGuard, PerformanceTracker, RequestStages, StageGuard, StreamGuard, TraceId, Usage,
-    track_duration, track_request_stages,
+    BackendGuard, DurationGuard, Finished, PerformanceTracker, RequestStages, StageGuard, StreamGuard,
+    TraceId, Usage, track_duration, track_request_stages,
 };

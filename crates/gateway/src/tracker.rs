@@ -14,13 +14,37 @@ pub(crate) use series::{BackendSeries, EndpointSeries};
 pub use trace_id::TraceId;
 
 use crate::catalogue::{FRONTEND_STAGES, Metric, STAGES};
-use crate::metrics::Metrics;
+use crate::metrics::{Histogram, Metrics};
 use crate::outcome::Outcome;
 
 /// Place of `backend_fetch` in [`STAGES`].
 const BACKEND_FETCH: usize = 3;
 /// Place of `stream_processing`.
 const STREAM_PROCESSING: usize = 4;
+
+/// What is known of a request when it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The status it was answered with; 0 when there was none.
+    pub status: u16,
+    /// From its arrival to the last byte of its response.
+    pub duration: Duration,
+    /// Tokens as the upstream counted them.
+    pub usage: Usage,
+    /// Events of the stream that carried tokens.
+    pub token_events: u64,
+}
+
+/// What is called when a request is over.
+struct OnEnd(Box<dyn FnOnce(&Finished) + Send>);
+
+impl std::fmt::Debug for OnEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnEnd")
+    }
+}
 
 /// Tokens of a request as the upstream counted them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,6 +117,8 @@ struct State {
     token_events: u64,
     client_wait_ns: Option<u64>,
     usage: Usage,
+    told: Option<Outcome>,
+    on_end: Vec<OnEnd>,
     ended: Option<(Outcome, u16)>,
     ended_at: Option<Instant>,
 }
@@ -117,16 +143,16 @@ impl PerformanceTracker {
 
     /// Times a stage until the guard is dropped. A name beyond the seed's is bounded like any label.
     pub fn stage(&self, name: &str) -> StageGuard {
-        let place = STAGES.iter().position(|stage| *stage == name);
-        let histogram = match place {
-            Some(place) => Arc::clone(&self.0.endpoint.stages[place]),
-            None => {
-                let metrics = &self.0.metrics;
-                let labels = [&metrics.stage(name), &self.0.endpoint.endpoint];
-                metrics.histogram(Metric::RequestStageDuration, &labels)
-            }
-        };
+        let (place, histogram) = self.find_stage(name);
         StageGuard { tracker: self.clone(), place, histogram, begun: Instant::now() }
+    }
+
+    fn find_stage(&self, name: &str) -> (Option<usize>, Arc<Histogram>) {
+        if let Some(place) = STAGES.iter().position(|stage| *stage == name) {
+            return (Some(place), Arc::clone(&self.0.endpoint.stages[place]));
+        }
+        let labels = [&self.0.metrics.stage(name), &self.0.endpoint.endpoint];
+        (None, self.0.metrics.histogram(Metric::RequestStageDuration, &labels))
     }
 
     /// An upstream request begins. Attempts may overlap (hedges) or follow each other (retries); the labels are
@@ -210,6 +236,26 @@ impl PerformanceTracker {
         let stages = self.state().stages;
         let shares = [frontend(&stages), stages[BACKEND_FETCH], stages[STREAM_PROCESSING]];
         self.0.endpoint.share(shares.map(|ns| 100.0 * ns as f64 / total));
+    }
+
+    /// Adds to the time of a stage that is made of pieces, and counts them as one.
+    pub fn add_stage_time(&self, name: &str, time: Duration) {
+        let (place, histogram) = self.find_stage(name);
+        histogram.observe_traced(nanos(time), self.trace_id().as_ref());
+        if let Some(place) = place {
+            self.add_stage(place, nanos(time));
+        }
+    }
+
+    /// Calls something when the request is over, on whichever thread ends it: it must not block.
+    pub fn on_end(&self, call: impl FnOnce(&Finished) + Send + 'static) {
+        self.state().on_end.push(OnEnd(Box::new(call)));
+    }
+
+    /// How the request ended, for someone who knows better than the status says. Wins over what
+    /// [`finish`](Self::finish) is told; the first call counts.
+    pub fn set_outcome(&self, outcome: Outcome) {
+        self.state().told.get_or_insert(outcome);
     }
 
     /// How the request ended, and the status it was answered with (0 when there was none). The first call counts.
@@ -306,7 +352,8 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let (endpoint, metrics) = (&self.endpoint, &*self.metrics);
-        let (outcome, status) = state.ended.unwrap_or((Outcome::CancelledByClient, 0));
+        let (ended, status) = state.ended.unwrap_or((Outcome::CancelledByClient, 0));
+        let outcome = state.told.unwrap_or(ended);
         let trace = state.trace_id.as_ref();
         let end = state.ended_at.unwrap_or_else(Instant::now);
         let total = nanos(end - self.started);
@@ -342,6 +389,16 @@ impl Drop for Inner {
             (outcome, state.first_token_at, state.last_token_at, tokens)
         {
             backend.per_token.observe_traced(nanos(last - first) / (tokens - 1), trace);
+        }
+        let finished = Finished {
+            outcome,
+            status,
+            duration: Duration::from_nanos(total),
+            usage: state.usage,
+            token_events: state.token_events,
+        };
+        for OnEnd(call) in std::mem::take(&mut state.on_end) {
+            call(&finished);
         }
     }
 }
