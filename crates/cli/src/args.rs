@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod profile;
 pub mod sim;
 pub mod verdict;
+pub mod tax;
 
 use clap::{Parser, Subcommand};
 
@@ -29,6 +30,7 @@ pub enum Command {
     Compare(compare::CompareArgs),
     Gate(gate::GateArgs),
     Sim(Box<sim::SimArgs>),
+    Tax(Box<tax::TaxArgs>),
     Gateway(Box<gateway::GatewayArgs>),
     Config(config::ConfigArgs),
     Completions(CompletionsArgs),

@@ -8,6 +8,7 @@ pub mod gate;
 pub mod gateway;
 pub mod profile;
 pub mod sim;
+pub mod tax;
 
 use std::ffi::OsString;
 
@@ -29,6 +30,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Compare(args) => compare::run(&args),
         Command::Gate(args) => gate::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Tax(args) => tax::run(&args),
         Command::Gateway(args) => gateway::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {

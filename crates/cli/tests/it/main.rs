@@ -8,3 +8,4 @@ mod run;
 mod secrets;
 mod verdict;
 mod trace;
+mod tax;
