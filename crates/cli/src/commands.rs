@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod config;
 pub mod demo;
 pub mod profile;
+pub mod report;
 pub mod sim;
 
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Profile(args) => profile::run(&args, &command_line(&typed)),
         Command::Demo(args) => demo::run(&args),
         Command::Analyze(args) => analyze::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {

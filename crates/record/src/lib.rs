@@ -7,6 +7,7 @@ pub mod analysis;
 pub mod error;
 pub mod format;
 pub mod metric;
+pub mod report;
 pub mod request;
 pub mod server;
 pub mod statistics;

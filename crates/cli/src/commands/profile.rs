@@ -4,6 +4,8 @@ mod files;
 mod report;
 mod server_metrics;
 
+pub use files::replace as replace_file;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
