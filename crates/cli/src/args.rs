@@ -7,6 +7,7 @@ pub mod demo;
 pub mod gate;
 pub mod gateway;
 pub mod profile;
+pub mod report;
 pub mod sim;
 pub mod verdict;
 pub mod tax;
@@ -29,6 +30,7 @@ pub enum Command {
     Analyze(analyze::AnalyzeArgs),
     Compare(compare::CompareArgs),
     Gate(gate::GateArgs),
+    Report(report::ReportArgs),
     Sim(Box<sim::SimArgs>),
     Tax(Box<tax::TaxArgs>),
     Gateway(Box<gateway::GatewayArgs>),

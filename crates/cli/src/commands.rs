@@ -7,6 +7,7 @@ pub mod demo;
 pub mod gate;
 pub mod gateway;
 pub mod profile;
+pub mod report;
 pub mod sim;
 pub mod tax;
 
@@ -29,6 +30,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Analyze(args) => analyze::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Gate(args) => gate::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Tax(args) => tax::run(&args),
         Command::Gateway(args) => gateway::run(&args),

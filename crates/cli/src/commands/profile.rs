@@ -5,6 +5,8 @@ mod report;
 mod server_metrics;
 mod verdict;
 
+pub use files::replace as replace_file;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
