@@ -18,10 +18,14 @@ use tokmeter_record::server::PhaseMark;
 use tokmeter_record::statistics::{RunFacts, RunStatistics, RunSummary, Window};
 
 use crate::args::profile::{ExportLevel, ProfileArgs, UiType};
+use crate::console::harmless_cut;
 use crate::console::progress::{Expected, Progress};
 use crate::exit::{Exit, Failure};
 use crate::settings::profile::{self as settings, ProfileSettings};
 use crate::{log, signal};
+
+/// Characters of a server's message that go into ours.
+const REASON_WIDTH: usize = 300;
 
 /// A finished run with its statistics.
 pub struct Finished {
@@ -189,13 +193,29 @@ fn exit(args: &ProfileArgs, finished: &Finished) -> Result<Exit> {
     if let Some(error) = feed_error {
         return Err(Failure::usage(format!("a session cannot be sent: {error}")).into());
     }
-    if counts.succeeded == 0 && counts.failed > 0 && report::all_unreachable(&finished.summary) {
-        return Ok(Exit::Unreachable);
+    let failed = counts.failed - counts.cancelled;
+    let most_frequent = finished.summary.errors.first().map_or("", |error| &error.error_details.message);
+    let reason = harmless_cut(most_frequent, REASON_WIDTH);
+    if counts.succeeded == 0 && failed > 0 && report::all_unreachable(&finished.summary) {
+        return Err(Failure {
+            exit: Exit::Unreachable,
+            message: format!("the target could not be reached: {reason}"),
+            fix: Some("check --url, and that the server is up".to_owned()),
+        }
+        .into());
     }
     if let Some(threshold) = args.load.failed_request_threshold
         && counts.failed as f64 > threshold * counts.completed() as f64
     {
         return Ok(Exit::Failed);
+    }
+    if counts.succeeded == 0 && failed > 0 {
+        return Err(Failure {
+            exit: Exit::NotValid,
+            message: format!("no request succeeded; {failed} failed, most often: {reason}"),
+            fix: Some("see the error table above".to_owned()),
+        }
+        .into());
     }
     Ok(Exit::Ok)
 }

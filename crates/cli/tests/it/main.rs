@@ -2,6 +2,7 @@
 
 mod conservation;
 mod documents;
+mod faults;
 mod flags;
 mod interrupt;
 mod run;
