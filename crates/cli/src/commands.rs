@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod config;
 pub mod demo;
 pub mod profile;
+pub mod recover;
 pub mod sim;
 
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Profile(args) => profile::run(&args, &command_line(&typed)),
         Command::Demo(args) => demo::run(&args),
         Command::Analyze(args) => analyze::run(&args),
+        Command::Recover(args) => recover::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {
@@ -80,20 +82,14 @@ fn command_line(typed: &[OsString]) -> String {
             _ if word.starts_with("-H") && word.len() > 2 => {
                 shown.push(format!("-H{}", tokmeter_engine::secret::REDACTED));
             }
-            _ if word.contains('@') => shown.push(without_user_info(&word)),
+            Some((flag, value)) if flag.starts_with('-') => {
+                shown.push(format!("{flag}={}", tokmeter_engine::secret::shown_url(value)));
+            }
+            _ if word.contains(['@', '?']) => shown.push(tokmeter_engine::secret::shown_url(&word)),
             _ => shown.push(word.into_owned()),
         }
     }
     shown.join(" ")
-}
-
-fn without_user_info(word: &str) -> String {
-    match (word.find("://"), word.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => {
-            format!("{}{}", &word[..scheme + 3], &word[at + 1..])
-        }
-        _ => word.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -117,6 +113,8 @@ mod tests {
             "-HX-Key:s3cret",
             "--url",
             "http://u:s3cret@host:1",
+            "--url=u:s3cret@host:2/v1?key=s3cret",
+            "http://host:3/metrics?api_key=s3cret",
             "--extra-inputs",
             "a:s3cret",
             "b:s3cret",

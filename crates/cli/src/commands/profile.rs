@@ -1,6 +1,6 @@
 //! `profile`: load a server and write the results.
 
-mod files;
+pub mod files;
 mod report;
 mod server_metrics;
 
@@ -54,6 +54,7 @@ pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Res
     let settings = settings::resolve(args)?;
     prepare_directory(settings.names.directory())?;
     files::write_inputs(&settings)?;
+    files::begin(&settings, command_line)?;
 
     let live = Arc::new(Live::default());
     let mut statistics = RunStatistics::new(settings.statistics.clone());
@@ -85,18 +86,21 @@ pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Res
     let window = window(&outcome);
     let finish = |collector| server_metrics::finish(collector, &settings, outcome.was_cancelled);
     let server_metrics = collector.map(finish).transpose()?;
+    let mut written = Ok(());
     if let Some(collected) = &server_metrics {
-        server_metrics::write(args, &settings, collected)?;
+        written = server_metrics::write(args, &settings, collected);
         server_metrics::gpu_energy(statistics.facts_mut(), collected, &window);
     }
     let summary = statistics.finish(&window);
     let finished = Finished { settings, outcome, summary, server_metrics };
-    files::write_summary(args, command_line, &finished)?;
+    let written = written.and_then(|()| files::write_summary(args, command_line, &finished));
+    // The first file that failed explains the others.
     if let Some(error) = &finished.outcome.file_error {
         return Err(Failure::usage(format!("{error}; the run was stopped"))
-            .fix("free space or choose another --output-artifact-dir")
+            .fix("free space, then `tokmeter recover DIR`; or choose another --output-artifact-dir")
             .into());
     }
+    written?;
     Ok(finished)
 }
 

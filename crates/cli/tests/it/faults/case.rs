@@ -33,16 +33,14 @@ impl Mode {
 
     /// The flags that make it.
     pub fn flags(self) -> &'static [&'static str] {
-        const SESSIONS: [&str; 9] = [
+        const SESSIONS: [&str; 7] = [
             "--streaming",
             "--http-version=1.1",
             "--concurrency=2",
             "--conversation-num=4",
             "--conversation-turn-mean=3",
             "--conversation-turn-stddev=0",
-            "--isl=16",
             "--osl=6",
-            "--random-seed=1",
         ];
         match self {
             Mode::Closed => {

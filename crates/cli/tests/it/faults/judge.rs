@@ -127,6 +127,12 @@ impl Verdict<'_> {
         let memory = summary["tokmeter"]["health"]["peak_memory_mib"].as_f64().unwrap_or(0.0);
         self.expect(memory < MEMORY_MIB, || format!("{memory:.0} MiB resident"));
 
+        if matches!(self.case.server, Server::Metrics(_)) {
+            let page = &summary["tokmeter"]["server_metrics"]["pages"][0];
+            let told = page["failures"].as_u64() > Some(0) || page["disabled"].is_string();
+            self.expect(told, || format!("the summary does not tell what became of the page: {page}"));
+        }
+
         // The server's log says which requests met the fault: the last attempt of each counts.
         let met = met(serving);
         let expected = self.case.expected(self.mode);
@@ -145,29 +151,32 @@ impl Verdict<'_> {
 
     fn record(&mut self, record: &Value, expected: Expect, of_fault: Expect) {
         let error = record.get("error");
-        let told = error.map(|error| (&error["class"], &error["side"], &error["phase"]));
+        let told = error.map(|error| (class_of(error), &error["side"], &error["phase"]));
+        let neighbours_class = match of_fault {
+            Expect::Fails(class, ..) => class,
+            Expect::Answered => "",
+        };
         let holds = match (expected, told) {
             (Expect::Answered, None) => true,
-            (Expect::Fails(class, side, phase), Some(told)) => {
-                told == (&class.into(), &side.into(), &phase.into())
-            }
+            (Expect::Fails(class, side, phase), Some(told)) => told == (class, &side.into(), &phase.into()),
             // The connection went down under it.
             (Expect::Answered, Some((class, ..))) => {
                 self.case.shared.contains(&self.mode)
-                    && (class == "disconnected" || Some(class) == class_of(of_fault).as_ref())
+                    && (class == "disconnected" || class == neighbours_class)
             }
             (Expect::Fails(..), None) => false,
         };
-        self.expect(holds, || {
-            format!("expected {expected:?}, the record says {}", record.get("error").unwrap_or(&Value::Null))
-        });
+        let error = error.unwrap_or(&Value::Null);
+        self.expect(holds, || format!("expected {expected:?}, the record says {error}"));
     }
 }
 
-fn class_of(expect: Expect) -> Option<Value> {
-    match expect {
-        Expect::Answered => None,
-        Expect::Fails(class, ..) => Some(class.into()),
+/// The class of an error. On a kept-alive connection a fault before the answer is met twice: the request is sent
+/// once more, and the class then says so.
+fn class_of(error: &Value) -> &str {
+    match error["class"].as_str().unwrap_or("none") {
+        "stale_connection" => "disconnected",
+        class => class,
     }
 }
 

@@ -93,7 +93,7 @@ pub const MATRIX: &[Case] = &[
         "content-length-long",
         Fails("disconnected", "network", "receiving"),
     )
-    .otherwise(&[(Two, Fails("protocol", "server", "receiving"))]),
+    .otherwise(&[(Two, Fails("protocol", "server", "waiting"))]),
     Case::of("not HTTP at all", Server::Greeting(raw::not_http), Fails("protocol", "server", "waiting"))
         .modes(ONE),
     Case::of("TLS alert", Server::Greeting(raw::tls_alert), Fails("tls", "network", "tls"))
@@ -126,8 +126,7 @@ pub const MATRIX: &[Case] = &[
         "invalid JSON in one event",
         "invalid-json:2",
         Fails("invalid_response", "server", "receiving"),
-    )
-    .modes(&[super::case::Mode::Closed, super::case::Mode::Open, super::case::Mode::Turns, Whole, Two]),
+    ),
     Case::sim("invalid UTF-8 in one event", "invalid-utf8:2", Answered),
     Case::sim("200 without a body", "empty-ok", Fails("empty_response", "server", "waiting")),
     Case::sim("200 with a web page", "non-json", Fails("invalid_response", "server", "receiving")),
