@@ -2,10 +2,12 @@
 
 mod conservation;
 mod documents;
+mod faults;
 mod flags;
+mod injection;
 mod interrupt;
 mod run;
 mod secrets;
-mod verdict;
-mod trace;
 mod tax;
+mod trace;
+mod verdict;
