@@ -3,8 +3,12 @@
 pub mod analyze;
 pub mod config;
 pub mod demo;
+mod load;
+mod multi_run;
 pub mod profile;
+mod readiness;
 pub mod sim;
+pub mod swept;
 
 use clap::{Parser, Subcommand};
 

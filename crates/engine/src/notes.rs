@@ -6,6 +6,7 @@ use serde::Serialize;
 use tokmeter_record::{BenchmarkPhase, RequestRecord};
 
 use crate::decode::{Notes, TokenSource};
+use crate::truth::TokenTruth;
 
 /// Counts over all profiling records of a run.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -20,6 +21,9 @@ pub struct RunNotes {
     pub coalesced_events: u64,
     /// Requests that were sent again on a new connection, because a kept-alive one was dead.
     pub retried_requests: u64,
+    /// Lengths and cache, asked and measured; told apart from these counts.
+    #[serde(skip)]
+    pub tokens: TokenTruth,
 }
 
 impl RunNotes {
@@ -34,5 +38,8 @@ impl RunNotes {
         self.events += u64::from(notes.events);
         self.coalesced_events += u64::from(notes.coalesced_events);
         self.retried_requests += u64::from(notes.retried);
+        if let Some(tokens) = &notes.tokens {
+            self.tokens.add(tokens);
+        }
     }
 }

@@ -1,8 +1,12 @@
 //! `profile`: load a server and write the results.
 
+mod asked;
 mod files;
+mod readiness;
+mod repeat;
 mod report;
 mod server_metrics;
+mod sweep;
 
 use std::fs;
 use std::path::Path;
@@ -14,6 +18,7 @@ use tokmeter_engine::server_metrics::ServerMetrics;
 use tokmeter_engine::sink::RunSink;
 use tokmeter_engine::{Live, RunConfig, RunControl, RunOutcome};
 use tokmeter_record::BenchmarkPhase;
+use tokmeter_record::format::summary_json::RunInfo;
 use tokmeter_record::server::PhaseMark;
 use tokmeter_record::statistics::{RunFacts, RunStatistics, RunSummary, Window};
 
@@ -25,6 +30,8 @@ use crate::{log, signal};
 
 /// A finished run with its statistics.
 pub struct Finished {
+    /// Its place among other runs of the same command.
+    pub identity: RunInfo,
     /// What was asked.
     pub settings: ProfileSettings,
     /// What the run did.
@@ -40,14 +47,23 @@ pub fn run(args: &ProfileArgs, command_line: &str) -> Result<Exit> {
     log::start(&args.service.log_level, args.service.verbose);
     let control = RunControl::default();
     signal::drain_on_interrupt(control.clone()).context("cannot listen for signals")?;
-    let finished = once(args, command_line, &control)?;
+    if let Some(plan) = sweep::plan(args)? {
+        return repeat::run(args, command_line, &control, &plan);
+    }
+    let finished = once(args, command_line, &control, RunInfo { trial: Some(0), ..RunInfo::default() })?;
     report::print(args, &finished)?;
     exit(args, &finished)
 }
 
 /// One run from flags to files.
-pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Result<Finished> {
+pub fn once(
+    args: &ProfileArgs,
+    command_line: &str,
+    control: &RunControl,
+    identity: RunInfo,
+) -> Result<Finished> {
     let settings = settings::resolve(args)?;
+    readiness::wait(args, &settings, control)?;
     prepare_directory(settings.names.directory())?;
     files::write_inputs(&settings)?;
 
@@ -86,7 +102,7 @@ pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Res
         server_metrics::gpu_energy(statistics.facts_mut(), collected, &window);
     }
     let summary = statistics.finish(&window);
-    let finished = Finished { settings, outcome, summary, server_metrics };
+    let finished = Finished { identity, settings, outcome, summary, server_metrics };
     files::write_summary(args, command_line, &finished)?;
     if let Some(error) = &finished.outcome.file_error {
         return Err(Failure::usage(format!("{error}; the run was stopped"))
@@ -113,8 +129,11 @@ fn tell_collector(collector: Option<&ServerMetrics>, event: PhaseEvent) {
 }
 
 fn split(outcome: RunOutcome<RunSink>) -> (RunSink, RunOutcome<()>) {
-    let RunOutcome { sink, phases, was_cancelled, notes, counts, health, anchors, file_error } = outcome;
-    (sink, RunOutcome { sink: (), phases, was_cancelled, notes, counts, health, anchors, file_error })
+    let RunOutcome { sink, phases, was_cancelled, notes, delivery, counts, health, anchors, file_error } =
+        outcome;
+    let outcome =
+        RunOutcome { sink: (), phases, was_cancelled, notes, delivery, counts, health, anchors, file_error };
+    (sink, outcome)
 }
 
 fn prepare_directory(directory: &Path) -> Result<()> {
@@ -193,7 +212,8 @@ fn exit(args: &ProfileArgs, finished: &Finished) -> Result<Exit> {
         return Ok(Exit::Unreachable);
     }
     if let Some(threshold) = args.load.failed_request_threshold
-        && counts.failed as f64 > threshold * counts.completed() as f64
+        && (counts.failed - counts.cancelled) as f64
+            > threshold * (counts.completed() - counts.cancelled) as f64
     {
         return Ok(Exit::Failed);
     }
