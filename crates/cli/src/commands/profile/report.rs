@@ -6,13 +6,13 @@ use anyhow::Result;
 use tokmeter_record::ErrorClass;
 use tokmeter_record::statistics::RunSummary;
 
-use super::{Finished, files, verdict};
+use super::{Finished, asked, files, verdict};
 use crate::args::profile::ProfileArgs;
 use crate::console::number::integer;
 use crate::console::{harmless, summary};
 
 /// Widest table on a terminal; enough for every figure.
-const WIDTH: u16 = 100;
+pub const WIDTH: u16 = 100;
 
 /// Prints tables, remarks and where the files are.
 pub fn print(args: &ProfileArgs, finished: &Finished) -> Result<()> {
@@ -33,6 +33,17 @@ pub fn print(args: &ProfileArgs, finished: &Finished) -> Result<()> {
     Ok(())
 }
 
+/// One of several runs: its outcome, what to know of it, and where its files are.
+pub fn print_brief(finished: &Finished) -> Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "  {}", headline(finished))?;
+    for remark in remarks(finished) {
+        writeln!(out, "  note: {}", harmless(&remark))?;
+    }
+    writeln!(out, "  files in {}", finished.settings.names.directory().display())?;
+    Ok(())
+}
+
 /// All tables as text.
 pub fn tables(args: &ProfileArgs, finished: &Finished, width: u16) -> String {
     let title = args.endpoint.endpoint_type.metadata().metrics_title;
@@ -43,7 +54,7 @@ pub fn tables(args: &ProfileArgs, finished: &Finished, width: u16) -> String {
     if !finished.summary.errors.is_empty() {
         parts.push(summary::errors(&finished.summary.errors, width));
     }
-    parts.push(headline(finished));
+    parts.push(headline(finished) + &asked::headline(finished).unwrap_or_default());
     parts.push(verdict::lines(&finished.verdict).join("\n") + "\n");
     parts.join("\n")
 }
@@ -68,6 +79,7 @@ fn headline(finished: &Finished) -> String {
 /// What a reader should know before believing the numbers.
 fn remarks(finished: &Finished) -> Vec<String> {
     let mut remarks = finished.summary.notes.clone();
+    remarks.extend(asked::remarks(finished));
     let notes = &finished.outcome.notes;
     if notes.token_sources.len() > 1 {
         let sources: Vec<_> =
