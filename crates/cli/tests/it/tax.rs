@@ -22,7 +22,8 @@ fn tax(directory: &Path, direct: &str, through: &str, flags: &[&str]) -> Output 
 fn table_json_and_page_tell_the_same() {
     let (fast, slow) = (run::sim(1.0, 1.0), run::sim(6.0, 1.0));
     let place = tempfile::tempdir().unwrap();
-    let flags = ["--concurrency", "1,4", "--body-size", "400,20k", "--requests", "60", "--confidence", "0.99"];
+    let flags =
+        ["--concurrency", "1,4", "--body-size", "400,20k", "--requests", "60", "--confidence", "0.99"];
     let output = tax(place.path(), &fast.url(), &slow.url(), &flags);
     assert!(output.status.success(), "{}", run::shown(&output));
     let report: Value =
@@ -30,12 +31,15 @@ fn table_json_and_page_tell_the_same() {
     let page = fs::read_to_string(place.path().join("tax.html")).unwrap();
     let table = String::from_utf8(output.stdout).unwrap();
     let cells = report["cells"].as_array().unwrap();
-    let sizes: Vec<_> = cells.iter().map(|cell| (&cell["concurrency"], &cell["body_bytes"])).collect();
-    assert_eq!(sizes, [(1, 400), (1, 20_000), (4, 400), (4, 20_000)].map(|(c, b)| (c, b)));
+    let number = |cell: &Value, name: &str| cell[name].as_u64().unwrap();
+    let sizes: Vec<_> =
+        cells.iter().map(|cell| (number(cell, "concurrency"), number(cell, "body_bytes"))).collect();
+    assert_eq!(sizes, [(1, 400), (1, 20_000), (4, 400), (4, 20_000)]);
     for cell in cells {
         assert_eq!(cell["pairs"], 60);
         let first_token = &cell["stages"][1];
-        assert_eq!((&first_token["stage"], &first_token["finding"]), (&"first_token".into(), &"slower".into()));
+        assert_eq!(first_token["stage"], "first_token");
+        assert_eq!(first_token["finding"], "slower");
         let p50 = format!("{:.3}", first_token["through"]["p50"].as_f64().unwrap());
         assert!(table.contains(&p50) && page.contains(&p50), "{p50}:\n{table}");
     }
