@@ -3,6 +3,7 @@
 mod conservation;
 mod documents;
 mod flags;
+mod gateway;
 mod interrupt;
 mod run;
 mod secrets;
