@@ -5,6 +5,7 @@ mod documents;
 mod faults;
 mod flags;
 mod injection;
+mod gateway;
 mod interrupt;
 mod run;
 mod secrets;
