@@ -27,7 +27,8 @@ fn table() -> String {
 
 #[test]
 fn the_guide_lists_every_metric_as_it_is() {
-    let listed = GUIDE.split("<!-- catalogue -->\n").nth(1).and_then(|rest| rest.split("<!-- /catalogue -->").next());
+    let listed =
+        GUIDE.split("<!-- catalogue -->\n").nth(1).and_then(|rest| rest.split("<!-- /catalogue -->").next());
     let table = table();
     assert!(listed == Some(&format!("\n{table}\n")), "put this between the marks:\n\n{table}");
 }
