@@ -67,15 +67,26 @@ def rule_expressions(path):
             yield name, text
 
 
+def at_top(expression, words):
+    """The parts of an expression between these words, where no bracket or string is open."""
+    parts, depth, quoted, begin, at = [], 0, False, 0, 0
+    while at < len(expression):
+        letter = expression[at]
+        quoted ^= letter == '"'
+        depth += 0 if quoted else (letter in "([{") - (letter in ")]}")
+        found = None if quoted or depth else re.match(rf"\s(?:{words})\s+(?:(?:on|ignoring) *\([^)]*\) *)?", expression[at:])
+        if found:
+            parts.append(expression[begin:at])
+            begin = at = at + found.end()
+        else:
+            at += 1
+    return parts + [expression[begin:]]
+
+
 def operands(expression):
-    """The parts of an alert that must have data whether it fires or not."""
-    for part in re.split(r"\s+(?:and|or|unless)\s+(?:on\s*\([^)]*\)\s*)?", expression):
-        part = part.strip()
-        while part.count("(") < part.count(")") and part.endswith(")"):
-            part = part[:-1].rstrip()
-        while part.count("(") > part.count(")") and part.startswith("("):
-            part = part[1:].lstrip()
-        part = re.sub(r"\s*(?:>=|<=|==|!=|>|<)\s*(?:bool\s+)?[-\d.e+*() ]+$", "", part)
+    """The parts of an alert that must have data whether it fires or not; an `or` stands in for the part before it."""
+    for part in at_top(expression, "and|unless"):
+        part = re.sub(r"\s*(?:>=|<=|==|!=|>|<)\s*(?:bool\s+)?[-\d.e+*() ]+$", "", part.strip())
         if not part.startswith("absent"):
             yield part
 

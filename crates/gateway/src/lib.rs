@@ -2,6 +2,7 @@
 //! reverse proxy.
 
 pub mod catalogue;
+pub mod deploy;
 mod layer;
 pub mod metrics;
 mod outcome;

@@ -17,7 +17,7 @@ use crate::console::{harmless, table};
 use crate::exit::{Exit, Failure};
 
 /// Wide enough for every figure with its interval.
-const WIDTH: u16 = 140;
+const WIDTH: u16 = 160;
 
 /// Runs `tax`.
 ///

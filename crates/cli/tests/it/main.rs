@@ -4,6 +4,7 @@ mod conservation;
 mod documents;
 mod faults;
 mod flags;
+mod gateway;
 mod injection;
 mod interrupt;
 mod run;

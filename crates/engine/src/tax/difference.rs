@@ -174,18 +174,18 @@ mod tests {
 
     #[test]
     fn intervals_hold_the_truth_as_often_as_they_say() {
-        let (mut median, mut mean, mut tail, runs) = (0, 0, 0, 200);
+        let (mut median, mut mean, mut tail, runs) = (0, 0, 0, 60);
         for seed in 0..runs {
-            let figures = judged(seed, 600, 0.3);
+            let figures = judged(seed, 1_500, 0.3);
             let holds =
                 |interval: Interval| u32::from(interval.low.unwrap() <= 0.3 && 0.3 <= interval.high.unwrap());
             median += holds(figures.added_p50);
             mean += holds(figures.added_mean);
             tail += holds(figures.added_p99);
-            assert_eq!(figures.finding, Finding::Slower, "0.3 ms is far from zero at 600 pairs");
+            assert_eq!(figures.finding, Finding::Slower, "0.3 ms is far from zero at 1500 pairs");
         }
-        // 190 of 200 are expected; 180 is more than three standard deviations below.
-        assert!(median >= 180 && mean >= 180 && tail >= 180, "{median} {mean} {tail}");
+        // 57 of 60 are expected; 51 is more than three standard deviations below.
+        assert!(median >= 51 && mean >= 51 && tail >= 51, "{median} {mean} {tail}");
     }
 
     #[test]

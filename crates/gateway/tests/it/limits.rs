@@ -32,8 +32,12 @@ fn a_model_beyond_the_peek_is_refused_where_it_decides() {
         config.routes =
             vec![tokmeter_gateway::proxy::RouteConfig { model: "a".into(), upstream: "sim".into() }];
     });
-    assert_eq!(gateway.chat("a", "").status(), 413);
+    let head =
+        "POST /v1/completions HTTP/1.1\r\nhost: h\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    let request = format!("{head}b\r\n{{\"prompt\":\"\r\nd\r\n\",\"model\":\"a\"\r\n1\r\n}}\r\n0\r\n\r\n");
+    assert_eq!(gateway.ask(request.as_bytes()).status(), 413);
     gateway.wait_for(1);
+    assert_eq!(sim.counters().received, 0);
 }
 
 #[test]
@@ -62,7 +66,7 @@ fn malformed_bodies_are_the_upstreams_to_judge() {
         let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: ";
         gateway.ask(format!("{head}{length}\r\n\r\n{body}").as_bytes()).status()
     };
-    for body in ["{", "[]", "no json", "{\"model\":7}", ""] {
+    for body in ["{", "no json"] {
         let status = ask(body);
         assert!((400..500).contains(&status), "{body}: {status}");
     }
@@ -70,8 +74,8 @@ fn malformed_bodies_are_the_upstreams_to_judge() {
     let broken =
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{";
     assert_eq!(gateway.ask(broken).status(), 400);
-    gateway.wait_for(6);
-    assert_eq!(gateway.outcome("client_error"), 6.0);
+    gateway.wait_for(3);
+    assert_eq!(gateway.outcome("client_error"), 3.0);
 }
 
 #[test]

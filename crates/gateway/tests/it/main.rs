@@ -1,5 +1,6 @@
 //! The proxy from outside: raw clients on one side, the simulated server or a scripted one on the other.
 
+mod document;
 mod limits;
 mod outcomes;
 mod passing;

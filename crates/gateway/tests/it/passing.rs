@@ -178,7 +178,7 @@ fn a_stop_lets_streams_finish() {
         stream.write_all(HEAD).unwrap();
         stream.write_all(b"3\r\n: a\r\n").unwrap();
         go_on.recv_timeout(PATIENCE).expect("the gateway is stopping");
-        stream.write_all(b"10\r\n\n\ndata: [DONE]\n\n\n\r\n0\r\n\r\n").unwrap();
+        stream.write_all(b"10\r\n\n\ndata: [DONE]\n\n\r\n0\r\n\r\n").unwrap();
     });
     let mut gateway = before(&url, |_| {});
     let mut client = gateway.connect();

@@ -74,7 +74,8 @@ impl Running {
     /// The value of a sample whose name and labels contain all these parts; 0 when there is none.
     pub fn sample(&self, name: &str, parts: &[&str]) -> f64 {
         let page = self.gateway.metrics().render(Format::Prometheus);
-        let fits = |line: &&str| line.starts_with(name) && parts.iter().all(|part| line.contains(part));
+        let named = |line: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let fits = |line: &&str| named(line) && parts.iter().all(|part| line.contains(part));
         let values =
             page.lines().filter(fits).map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap());
         values.sum()
