@@ -20,6 +20,7 @@ pub mod seed;
 pub mod server_metrics;
 mod shard;
 pub mod sink;
+pub mod tax;
 pub mod tokenizer;
 
 pub use collect::{CollectorError, RecordSink};

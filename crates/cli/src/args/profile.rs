@@ -9,6 +9,8 @@ use tokmeter_engine::dataset::{CacheBust, CorpusStyle, DatasetFormat, SamplingSt
 use tokmeter_engine::endpoint::EndpointType;
 use tokmeter_engine::schedule::ArrivalPattern;
 
+use super::verdict::VerdictArgs;
+
 /// Load a server, time every phase of every request, and write the results.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -27,6 +29,8 @@ pub struct ProfileArgs {
     pub warmup: WarmupArgs,
     #[command(flatten)]
     pub server_metrics: ServerMetricsArgs,
+    #[command(flatten)]
+    pub verdict: VerdictArgs,
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]

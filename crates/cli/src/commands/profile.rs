@@ -3,6 +3,9 @@
 mod files;
 mod report;
 mod server_metrics;
+mod verdict;
+
+pub use files::replace as replace_file;
 
 use std::fs;
 use std::path::Path;
@@ -16,6 +19,7 @@ use tokmeter_engine::{Live, RunConfig, RunControl, RunOutcome};
 use tokmeter_record::BenchmarkPhase;
 use tokmeter_record::server::PhaseMark;
 use tokmeter_record::statistics::{RunFacts, RunStatistics, RunSummary, Window};
+use tokmeter_record::verdict::Assessment;
 
 use crate::args::profile::{ExportLevel, ProfileArgs, UiType};
 use crate::console::progress::{Expected, Progress};
@@ -31,6 +35,8 @@ pub struct Finished {
     pub outcome: RunOutcome<()>,
     /// What it measured.
     pub summary: RunSummary,
+    /// What its numbers are worth.
+    pub verdict: Assessment,
     /// What its servers told of themselves.
     pub server_metrics: Option<server_metrics::Collected>,
 }
@@ -48,6 +54,7 @@ pub fn run(args: &ProfileArgs, command_line: &str) -> Result<Exit> {
 /// One run from flags to files.
 pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Result<Finished> {
     let settings = settings::resolve(args)?;
+    let limits = verdict::limits(args)?;
     prepare_directory(settings.names.directory())?;
     files::write_inputs(&settings)?;
 
@@ -83,7 +90,8 @@ pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Res
         server_metrics::gpu_energy(statistics.facts_mut(), collected, &window);
     }
     let summary = statistics.finish(&window);
-    let finished = Finished { settings, outcome, summary, server_metrics };
+    let verdict = verdict::of_run(&summary, &outcome, &limits);
+    let finished = Finished { settings, outcome, summary, verdict, server_metrics };
     files::write_summary(args, command_line, &finished)?;
     if let Some(error) = &finished.outcome.file_error {
         return Err(Failure::usage(format!("{error}; the run was stopped"))
@@ -194,6 +202,9 @@ fn exit(args: &ProfileArgs, finished: &Finished) -> Result<Exit> {
         && counts.failed as f64 > threshold * counts.completed() as f64
     {
         return Ok(Exit::Failed);
+    }
+    if let Some(failure) = verdict::refused(args, &finished.verdict) {
+        return Err(failure.into());
     }
     Ok(Exit::Ok)
 }

@@ -6,4 +6,6 @@ mod flags;
 mod interrupt;
 mod run;
 mod secrets;
+mod verdict;
 mod trace;
+mod tax;

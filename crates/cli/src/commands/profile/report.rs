@@ -6,7 +6,7 @@ use anyhow::Result;
 use tokmeter_record::ErrorClass;
 use tokmeter_record::statistics::RunSummary;
 
-use super::{Finished, files};
+use super::{Finished, files, verdict};
 use crate::args::profile::ProfileArgs;
 use crate::console::number::integer;
 use crate::console::{harmless, summary};
@@ -44,6 +44,7 @@ pub fn tables(args: &ProfileArgs, finished: &Finished, width: u16) -> String {
         parts.push(summary::errors(&finished.summary.errors, width));
     }
     parts.push(headline(finished));
+    parts.push(verdict::lines(&finished.verdict).join("\n") + "\n");
     parts.join("\n")
 }
 
