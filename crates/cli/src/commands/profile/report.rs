@@ -92,12 +92,12 @@ fn remarks(finished: &Finished) -> Vec<String> {
             integer(notes.done_without_finish)
         ));
     }
-    if notes.coalesced_events * 10 > notes.events {
+    // Ends of streams are often written together; what matters is content.
+    if notes.coalesced_content_events * 10 > notes.content_events {
         remarks.push(format!(
-            "{:.0} % of reads held more than one event, {:.0} % of events shared a read with an earlier one; their \
-             instants are those of the last segment",
-            notes.coalesced_read_share() * 100.0,
-            notes.coalesced_events as f64 * 100.0 / notes.events as f64
+            "{:.0} % of events with content shared a read with the one before; their instants are those of the \
+             last segment",
+            notes.coalesced_content_events as f64 * 100.0 / notes.content_events as f64
         ));
     }
     if notes.retried_requests > 0 {
