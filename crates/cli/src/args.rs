@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod config;
 pub mod demo;
 pub mod profile;
+pub mod scrape;
 pub mod sim;
 
 use clap::{Parser, Subcommand};
@@ -22,6 +23,7 @@ pub enum Command {
     Profile(Box<profile::ProfileArgs>),
     Demo(Box<demo::DemoArgs>),
     Analyze(analyze::AnalyzeArgs),
+    Scrape(Box<scrape::ScrapeArgs>),
     Sim(Box<sim::SimArgs>),
     Config(config::ConfigArgs),
     Completions(CompletionsArgs),

@@ -4,6 +4,8 @@ pub mod analyze;
 pub mod config;
 pub mod demo;
 pub mod profile;
+pub mod scrape;
+mod server_files;
 pub mod sim;
 
 use std::ffi::OsString;
@@ -23,6 +25,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Profile(args) => profile::run(&args, &command_line(&typed)),
         Command::Demo(args) => demo::run(&args),
         Command::Analyze(args) => analyze::run(&args),
+        Command::Scrape(args) => scrape::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {

@@ -17,9 +17,7 @@ pub fn drain_on_interrupt(control: RunControl) -> std::io::Result<()> {
                 match first {
                     true => {
                         control.interrupt();
-                        tracing::warn!(
-                            "interrupted: waiting for requests in flight; once more to leave at once"
-                        );
+                        tracing::warn!("interrupted: ending in good order; once more to leave at once");
                     }
                     false => std::process::exit(130),
                 }

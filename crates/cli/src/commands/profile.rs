@@ -1,6 +1,6 @@
 //! `profile`: load a server and write the results.
 
-mod files;
+pub(super) mod files;
 mod report;
 mod server_metrics;
 

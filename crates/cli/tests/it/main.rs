@@ -5,4 +5,6 @@ mod documents;
 mod flags;
 mod interrupt;
 mod run;
+mod scrape;
 mod secrets;
+mod side_by_side;
