@@ -31,3 +31,22 @@ for codec in snappy zstd; do
 import pyarrow.parquet as p, sys
 print(p.ParquetFile(sys.argv[1]).metadata.row_group(0).column(0).compression)" "$scratch/$codec/server_metrics_export.parquet")" "${codec^^}"
 done
+
+# Captured pages that change while they are read: an idle engine, then the same one after traffic. They have what the
+# simulator's page has not: summaries, families that appear with the first request, several label sets.
+for engine in vllm-0.32.0 sglang-0.5.23 dynamo-frontend-1.6.1; do
+  pages=$(free_port)
+  mkdir -p "$scratch/$engine.page"
+  cp "$root/tests/fixtures/metrics/$engine-idle.prom" "$scratch/$engine.page/metrics"
+  start python3 -m http.server --bind 127.0.0.1 --directory "$scratch/$engine.page" "$pages" >/dev/null 2>&1
+  wait_for 20 curl -sf "http://127.0.0.1:$pages/metrics" || fail "$engine: page not served"
+  AIPERF_SERVER_METRICS_EXPORT_BATCH_SIZE=1 start "$TOKMETER" scrape "127.0.0.1:$pages" --duration 3s --interval 100ms \
+    --server-metrics-formats json csv parquet jsonl --output-artifact-dir "$scratch/$engine" >"$scratch/$engine.out" 2>&1
+  wait_for 20 test -s "$scratch/$engine/server_metrics_export.jsonl" || fail "$engine: no baseline after 20 s"
+  cp "$root/tests/fixtures/metrics/$engine.prom" "$scratch/$engine.page/next"
+  mv "$scratch/$engine.page/next" "$scratch/$engine.page/metrics"
+  wait "${started[-1]}"
+  same "$engine: scrape ends with" $? 0
+  unset 'started[-1]'
+  also "$python" "$here/check_server_metrics.py" "$scratch/$engine"
+done

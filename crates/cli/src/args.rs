@@ -1,11 +1,17 @@
 //! What can be typed. One file for each command.
 
 pub mod analyze;
+pub mod compare;
 pub mod config;
 pub mod demo;
+pub mod gate;
+pub mod gateway;
 pub mod profile;
+pub mod report;
 pub mod scrape;
 pub mod sim;
+pub mod verdict;
+pub mod tax;
 
 use clap::{Parser, Subcommand};
 
@@ -24,7 +30,12 @@ pub enum Command {
     Demo(Box<demo::DemoArgs>),
     Analyze(analyze::AnalyzeArgs),
     Scrape(Box<scrape::ScrapeArgs>),
+    Compare(compare::CompareArgs),
+    Gate(gate::GateArgs),
+    Report(report::ReportArgs),
     Sim(Box<sim::SimArgs>),
+    Tax(Box<tax::TaxArgs>),
+    Gateway(Box<gateway::GatewayArgs>),
     Config(config::ConfigArgs),
     Completions(CompletionsArgs),
 }

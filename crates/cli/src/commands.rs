@@ -1,12 +1,17 @@
 //! The commands: what is done. One file for each.
 
 pub mod analyze;
+pub mod compare;
 pub mod config;
 pub mod demo;
+pub mod gate;
+pub mod gateway;
 pub mod profile;
+pub mod report;
 pub mod scrape;
 mod server_files;
 pub mod sim;
+pub mod tax;
 
 use std::ffi::OsString;
 
@@ -26,7 +31,12 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Demo(args) => demo::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Scrape(args) => scrape::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Gate(args) => gate::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Tax(args) => tax::run(&args),
+        Command::Gateway(args) => gateway::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {
             clap_complete::generate(

@@ -28,6 +28,17 @@ pub fn drain_on_interrupt(control: RunControl) -> std::io::Result<()> {
     Ok(())
 }
 
+/// From now on a signal ends the process.
+pub fn leave_on_interrupt() -> std::io::Result<()> {
+    thread::Builder::new().name("signals".into()).spawn(|| {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        if runtime.block_on(interrupted()) {
+            std::process::exit(130);
+        }
+    })?;
+    Ok(())
+}
+
 async fn interrupted() -> bool {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return false };

@@ -20,8 +20,12 @@ const FLUSH_EVERY: Duration = Duration::from_millis(500);
 
 /// Takes every record of a run, in the order in which they were decoded.
 pub trait RecordSink: Send {
-    /// One record, of any phase and outcome, with its answer text when the run keeps texts.
-    fn record(&mut self, record: &RequestRecord, text: Option<&str>) -> io::Result<()>;
+    /// One record, of any phase and outcome, with its answer text when the run keeps texts and with its trace
+    /// when the run keeps traces.
+    ///
+    /// # Errors
+    /// The first file that cannot be written; the run is stopped.
+    fn record(&mut self, record: &RequestRecord, text: Option<&str>) -> Result<(), CollectorError>;
 }
 
 /// Where the collector writes.
@@ -73,7 +77,6 @@ pub(crate) struct Collector<S> {
     records: Option<LineFile>,
     raw: Option<LineFile>,
     sink: S,
-    sink_path: PathBuf,
     live: Arc<Live>,
     notes: RunNotes,
     error: Option<CollectorError>,
@@ -85,7 +88,6 @@ impl<S: RecordSink> Collector<S> {
     pub(crate) fn create(
         files: &CollectorFiles,
         sink: S,
-        sink_path: PathBuf,
         live: Arc<Live>,
         on_error: Box<dyn Fn() + Send>,
     ) -> Result<Self, CollectorError> {
@@ -93,7 +95,6 @@ impl<S: RecordSink> Collector<S> {
             records: files.records.as_deref().map(LineFile::create).transpose()?,
             raw: files.raw.as_deref().map(LineFile::create).transpose()?,
             sink,
-            sink_path,
             live,
             notes: RunNotes::default(),
             error: None,
@@ -126,10 +127,7 @@ impl<S: RecordSink> Collector<S> {
         self.notes.add(record, &collected.notes);
         let written = write_line(&mut self.records, &collected.line)
             .and_then(|()| write_line(&mut self.raw, &collected.raw_line));
-        let sunk = self
-            .sink
-            .record(record, collected.text.as_deref())
-            .map_err(|source| CollectorError { path: self.sink_path.clone(), source });
+        let sunk = self.sink.record(record, collected.text.as_deref());
         self.note_error(written.and(sunk));
     }
 

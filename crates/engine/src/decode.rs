@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokmeter_http::exchange::Exchange;
 use tokmeter_record::format::records;
 use tokmeter_record::metric::Slos;
+use tokmeter_record::trace::StampSource;
 use tokmeter_record::{ClockAnchor, Metadata, MonoNs, RequestRecord};
 use uuid::Uuid;
 
@@ -73,6 +74,10 @@ pub struct Notes {
     pub events: u32,
     /// See `events`.
     pub coalesced_events: u32,
+    /// Reads that held more than one event.
+    pub coalesced_reads: u32,
+    /// Where the receive stamps came from, of an answer.
+    pub stamp_source: Option<StampSource>,
     /// The request was sent again on a new connection.
     pub retried: bool,
 }
@@ -86,6 +91,7 @@ pub(crate) struct DecodeOptions {
     pub raw: bool,
     pub http_trace: bool,
     pub outputs: bool,
+    pub keep_trace: bool,
     pub slos: Slos,
 }
 
@@ -147,7 +153,9 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
         done_without_finish: error.is_none() && reply.ended_by_marker_only(),
         events: reply.events,
         coalesced_events: reply.coalesced_events,
-        retried: !exchange.trace.attempts.is_empty(),
+        coalesced_reads: reply.coalesced_reads,
+        stamp_source: exchange.head.as_ref().map(|_| exchange.trace.stamp_source),
+        retried: measure::stale_attempts(&exchange.trace) > 0,
     };
     let anchor = &parts.anchor;
     let start = exchange.trace.start_ns.unwrap_or(finished.intended);
@@ -186,15 +194,19 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
         root_correlation_id: Some(correlation_id.clone()),
         x_correlation_id: Some(correlation_id),
     };
-    let trace_data =
-        parts.options.http_trace.then(|| outcome::trace_data(&finished, &parts.requests, anchor));
+    let options = &parts.options;
+    let trace = || outcome::trace_data(&finished, &parts.requests, anchor, options.http_trace);
+    let trace_data = options.http_trace.then(trace);
     let mut record = RequestRecord { metadata, metrics, trace_data, error };
-    parts.options.slos.mark(&mut record);
+    options.slos.mark(&mut record);
 
     let mut line = Vec::new();
     if parts.options.records {
         line.reserve(4096);
         records::write_line(&mut line, &record);
+    }
+    if options.keep_trace && record.trace_data.is_none() {
+        record.trace_data = Some(trace());
     }
     let raw_line =
         if parts.options.raw { raw::line(&record, &finished, &parts.requests) } else { Vec::new() };

@@ -20,9 +20,10 @@ pub mod seed;
 pub mod server_metrics;
 mod shard;
 pub mod sink;
+pub mod tax;
 pub mod tokenizer;
 
-pub use collect::RecordSink;
+pub use collect::{CollectorError, RecordSink};
 pub use decode::TokenSource;
 pub use live::{Live, LiveCounts};
 pub use run::{RunConfig, RunControl, RunError, RunOutcome, run};

@@ -64,6 +64,8 @@ pub struct RequestConfig {
 pub struct RequestBuilder {
     config: RequestConfig,
     base_headers: HeaderMap,
+    /// The targets' URLs as files show them.
+    shown_urls: Vec<Arc<str>>,
 }
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -99,7 +101,8 @@ impl RequestBuilder {
         for (name, value) in &config.headers {
             headers.insert(name.clone(), value.clone());
         }
-        RequestBuilder { config, base_headers: headers }
+        let shown_urls = config.targets.iter().map(shown_url).collect();
+        RequestBuilder { config, base_headers: headers, shown_urls }
     }
 
     /// What all requests have in common.
@@ -164,9 +167,18 @@ impl RequestBuilder {
         }
     }
 
-    fn target(&self, number: u64, sticky: Option<u64>) -> &Target {
+    fn target_index(&self, number: u64, sticky: Option<u64>) -> usize {
         let turn = sticky.unwrap_or(number) as usize;
-        &self.config.targets[turn % self.config.targets.len()]
+        turn % self.config.targets.len()
+    }
+
+    fn target(&self, number: u64, sticky: Option<u64>) -> &Target {
+        &self.config.targets[self.target_index(number, sticky)]
+    }
+
+    /// Where a request went, without user information and the values of secret query parameters.
+    pub(crate) fn shown_url(&self, finished: &Finished) -> Arc<str> {
+        self.shown_urls[self.target_index(finished.number, finished.sticky)].clone()
     }
 
     fn headers(&self, target: &Target, request_id: Uuid, correlation_id: Uuid) -> HeaderMap {
@@ -225,6 +237,26 @@ fn traceparent(request_id: Uuid) -> String {
     format!("00-{}-{span:016x}-01", request_id.simple())
 }
 
+/// The URL of a target as files show it.
+fn shown_url(target: &Target) -> Arc<str> {
+    let (path, query) = match target.path.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (&*target.path, None),
+    };
+    let mut url = format!("{}{path}", target.origin);
+    for (place, part) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
+        url.push(if place == 0 { '?' } else { '&' });
+        match part.split_once('=') {
+            Some((name, _)) if secret::is_sensitive(name) => {
+                url.push_str(name);
+                url.push_str("=redacted");
+            }
+            _ => url.push_str(part),
+        }
+    }
+    url.into()
+}
+
 /// Number at the end of the session's id, so that models are dealt alike on every machine.
 fn session_number(session: &Session) -> usize {
     session.id.rsplit('_').next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
@@ -233,6 +265,17 @@ fn session_number(session: &Session) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shown_url_keeps_no_secret() {
+        let target = Target {
+            origin: Arc::new(Origin { tls: true, host: "llm.test".into(), port: 8443 }),
+            path: "/v1/chat?version=2&api_key=s3cret&debug".into(),
+            authorization: None,
+        };
+        let shown = shown_url(&target);
+        assert_eq!(&*shown, "https://llm.test:8443/v1/chat?version=2&api_key=redacted&debug");
+    }
 
     #[test]
     fn traceparent_follows_the_w3c_form() {

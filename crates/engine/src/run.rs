@@ -71,6 +71,8 @@ pub struct RunConfig {
     pub http_trace: bool,
     /// Keep answer texts for the sink.
     pub keep_text: bool,
+    /// Make traces for the sink, also when the records have none.
+    pub keep_trace: bool,
     /// What makes a request good (`--goodput`).
     pub slos: Slos,
 }
@@ -135,14 +137,13 @@ pub enum PhaseEvent<'a> {
     End(&'a PhaseReport),
 }
 
-/// Carries out a run. `sink_path` names the sink's file in errors. `on_phase` is told when phases begin and end.
+/// Carries out a run. `on_phase` is told when phases begin and end.
 ///
 /// # Errors
 /// When a thread, a connection setting or a file makes the run impossible. A failed request is no error.
 pub fn run<S: RecordSink + 'static>(
     config: RunConfig,
     sink: S,
-    sink_path: PathBuf,
     live: Arc<Live>,
     control: &RunControl,
     mut on_phase: impl FnMut(PhaseEvent),
@@ -155,7 +156,7 @@ pub fn run<S: RecordSink + 'static>(
 
     let files = CollectorFiles { records: config.records_file.clone(), raw: config.raw_file.clone() };
     let stop = control.clone();
-    let collector = Collector::create(&files, sink, sink_path, live.clone(), Box::new(move || stop.stop()))?;
+    let collector = Collector::create(&files, sink, live.clone(), Box::new(move || stop.stop()))?;
     let collector = spawn("collector", move || collector.run(&from_decoders))?;
 
     let tokens =
@@ -172,6 +173,7 @@ pub fn run<S: RecordSink + 'static>(
         raw: config.raw_file.is_some(),
         http_trace: config.http_trace,
         outputs: config.keep_text,
+        keep_trace: config.keep_trace,
         slos: config.slos,
     };
     let mut decoders = Vec::new();

@@ -2,6 +2,7 @@
 //! says so, and hands the raw exchanges on. It never parses, never writes, never waits for a writer.
 
 mod arrivals;
+mod busy;
 mod queue;
 mod session;
 mod slot;
@@ -25,6 +26,7 @@ use crate::feed::{Feed, Job, Next};
 use crate::live::Live;
 use crate::plan::{Budget, PhaseIdentity, ShardLoad, ShardPlan};
 use crate::request::RequestBuilder;
+use busy::Busy;
 use timer::Timer;
 
 /// Why a shard could not start.
@@ -149,6 +151,7 @@ impl Shard {
     async fn run_phase(self: &Rc<Self>, assignment: Assignment, urgency: watch::Receiver<Urgency>) {
         let Assignment { plan, feed, done } = assignment;
         let (stop, stopped) = watch::channel(false);
+        let busy = Busy::start(plan.start);
         let mut work = JoinSet::new();
         let context = Rc::new(PhaseContext {
             shard: self.clone(),
@@ -191,6 +194,7 @@ impl Shard {
         while !self.exchanges.flush() {
             self.timer.until(clock::now().after(RETRY_NS)).await;
         }
+        self.live.shard_was_busy(busy.ppm());
         let _ = done.send(self.last_end.get());
     }
 

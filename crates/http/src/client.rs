@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokmeter_record::trace::Attempt;
+use tokmeter_record::trace::{Attempt, AttemptKind};
 use tokmeter_record::{ErrorClass, Phase, Side};
 
 use self::route::{Route, Routes};
@@ -231,6 +231,7 @@ impl Client {
         let begun = draft.trace.connection_reused_ns.or(draft.trace.start_ns);
         let now = clock::now();
         draft.trace.attempts.push(Attempt {
+            kind: AttemptKind::StaleConnection,
             start_ns: begun.unwrap_or(now),
             end_ns: now,
             address: carrier.remote(),

@@ -2,10 +2,12 @@
 
 pub mod aggregate;
 pub mod gpu_telemetry_jsonl;
+pub mod har;
 pub mod inputs;
 mod json_text;
 pub mod names;
 pub mod outputs;
+pub mod perfetto;
 pub mod raw;
 pub mod ready;
 pub mod records;

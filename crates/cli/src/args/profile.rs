@@ -10,6 +10,8 @@ use tokmeter_engine::endpoint::EndpointType;
 use tokmeter_engine::schedule::ArrivalPattern;
 use tokmeter_record::format::server_parquet::Compression;
 
+use super::verdict::VerdictArgs;
+
 /// Load a server, time every phase of every request, and write the results.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -28,6 +30,8 @@ pub struct ProfileArgs {
     pub warmup: WarmupArgs,
     #[command(flatten)]
     pub server_metrics: ServerMetricsArgs,
+    #[command(flatten)]
+    pub verdict: VerdictArgs,
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
@@ -492,6 +496,12 @@ pub struct OutputArgs {
     /// Put instants, headers, connection and chunks of every request into the records
     #[arg(long)]
     pub export_http_trace: bool,
+    /// Write every request as an HTTP Archive (HAR 1.2) that network panels of browsers open
+    #[arg(long, value_name = "FILE")]
+    pub export_har: Option<PathBuf>,
+    /// Write every request as a trace for ui.perfetto.dev, one track for each connection
+    #[arg(long, value_name = "FILE")]
+    pub export_perfetto: Option<PathBuf>,
     /// Print the table of HTTP phases too
     #[arg(long)]
     pub show_trace_timing: bool,

@@ -3,6 +3,9 @@
 pub(super) mod files;
 mod report;
 mod server_metrics;
+mod verdict;
+
+pub use files::replace as replace_file;
 
 use std::fs;
 use std::path::Path;
@@ -11,11 +14,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use tokmeter_engine::run::{PhaseConfig, PhaseEvent};
 use tokmeter_engine::server_metrics::ServerMetrics;
-use tokmeter_engine::sink::RunSink;
+use tokmeter_engine::sink::{RunSink, SinkFiles};
 use tokmeter_engine::{Live, RunConfig, RunControl, RunOutcome};
 use tokmeter_record::BenchmarkPhase;
 use tokmeter_record::server::PhaseMark;
 use tokmeter_record::statistics::{RunFacts, RunStatistics, RunSummary, Window};
+use tokmeter_record::verdict::Assessment;
 
 use crate::args::profile::{ExportLevel, ProfileArgs, UiType};
 use crate::console::progress::{Expected, Progress};
@@ -31,6 +35,8 @@ pub struct Finished {
     pub outcome: RunOutcome<()>,
     /// What it measured.
     pub summary: RunSummary,
+    /// What its numbers are worth.
+    pub verdict: Assessment,
     /// What its servers told of themselves.
     pub server_metrics: Option<server_metrics::Collected>,
 }
@@ -48,6 +54,7 @@ pub fn run(args: &ProfileArgs, command_line: &str) -> Result<Exit> {
 /// One run from flags to files.
 pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Result<Finished> {
     let settings = settings::resolve(args)?;
+    let limits = verdict::limits(args)?;
     prepare_directory(settings.names.directory())?;
     files::write_inputs(&settings)?;
 
@@ -55,29 +62,26 @@ pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Res
     let mut statistics = RunStatistics::new(settings.statistics.clone());
     *statistics.facts_mut() =
         RunFacts { concurrency: settings.load.profiling.concurrency, ..RunFacts::default() };
-    let outputs = args.output.export_outputs_json.then(|| settings.names.outputs());
-    let sink = RunSink::create(statistics, outputs.as_deref())
-        .with_context(|| format!("cannot write into {}", settings.names.directory().display()))?;
+    let sink_files = SinkFiles {
+        outputs: args.output.export_outputs_json.then(|| settings.names.outputs()),
+        har: args.output.export_har.clone(),
+        perfetto: args.output.export_perfetto.clone(),
+    };
+    let sink = RunSink::create(statistics, &sink_files)
+        .map_err(|error| Failure::usage(error.to_string()).fix("choose a place you may write to"))?;
 
     let collector = server_metrics::start(args, &settings)?;
     let progress = progress(args, &live);
-    let outcome = tokmeter_engine::run(
-        run_config(args, &settings),
-        sink,
-        settings.names.outputs(),
-        live,
-        control,
-        |event| {
-            tell_collector(collector.as_ref(), event);
-            if let PhaseEvent::Begin { phase, .. } = event {
-                progress.phase(expected(phase));
-            }
-        },
-    )?;
+    let outcome = tokmeter_engine::run(run_config(args, &settings), sink, live, control, |event| {
+        tell_collector(collector.as_ref(), event);
+        if let PhaseEvent::Begin { phase, .. } = event {
+            progress.phase(expected(phase));
+        }
+    })?;
     drop(progress);
 
     let (sink, outcome) = split(outcome);
-    let mut statistics = sink.finish().context("cannot write outputs.json to its end")?;
+    let mut statistics = sink.finish()?;
     let window = window(&outcome);
     let finish = |collector| server_metrics::finish(collector, &settings, outcome.was_cancelled);
     let server_metrics = collector.map(finish).transpose()?;
@@ -86,7 +90,8 @@ pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Res
         server_metrics::gpu_energy(statistics.facts_mut(), collected, &window);
     }
     let summary = statistics.finish(&window);
-    let finished = Finished { settings, outcome, summary, server_metrics };
+    let verdict = verdict::of_run(&summary, &outcome, &limits);
+    let finished = Finished { settings, outcome, summary, verdict, server_metrics };
     files::write_summary(args, command_line, &finished)?;
     if let Some(error) = &finished.outcome.file_error {
         return Err(Failure::usage(format!("{error}; the run was stopped"))
@@ -144,6 +149,7 @@ fn run_config(args: &ProfileArgs, settings: &ProfileSettings) -> RunConfig {
         raw_file: (level == ExportLevel::Raw).then(|| settings.names.raw()),
         http_trace: args.output.export_http_trace,
         keep_text: args.output.export_outputs_json,
+        keep_trace: args.output.export_har.is_some() || args.output.export_perfetto.is_some(),
         slos: settings.statistics.slos.clone(),
     }
 }
@@ -196,6 +202,9 @@ fn exit(args: &ProfileArgs, finished: &Finished) -> Result<Exit> {
         && counts.failed as f64 > threshold * counts.completed() as f64
     {
         return Ok(Exit::Failed);
+    }
+    if let Some(failure) = verdict::refused(args, &finished.verdict) {
+        return Err(failure.into());
     }
     Ok(Exit::Ok)
 }

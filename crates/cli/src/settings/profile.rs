@@ -54,7 +54,8 @@ pub struct ProfileSettings {
 /// Resolves the flags; opens and checks the dataset and the tokenizer.
 pub fn resolve(args: &ProfileArgs) -> Result<ProfileSettings, Failure> {
     check(args)?;
-    let transport = transport::resolve(&args.transport)?;
+    let mut transport = transport::resolve(&args.transport)?;
+    transport.keep_request = args.output.export_http_trace;
     let mut request = endpoint::resolve(args, transport.reuse)?;
     let (tokenizer, tokens) = tokenizer(args)?;
     let seed_given = args.input.random_seed.is_some();

@@ -45,11 +45,15 @@ fn no_file_and_no_output_holds_a_secret() {
         ])
         .arg("--artifact-dir")
         .arg(directory.path())
+        .arg("--export-har")
+        .arg(directory.path().join("run.har"))
+        .arg("--export-perfetto")
+        .arg(directory.path().join("run.perfetto.json"))
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", run::shown(&output));
     let files = contents(directory.path());
-    assert!(files.len() >= 6, "the run wrote its files");
+    assert!(files.len() >= 8, "the run wrote its files");
     let printed = [("stdout".to_owned(), output.stdout), ("stderr".to_owned(), output.stderr)];
     for (name, bytes) in files.iter().chain(&printed) {
         let found = bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes());

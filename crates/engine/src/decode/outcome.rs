@@ -81,16 +81,29 @@ fn bounded(text: &str) -> String {
     }
 }
 
-/// The record's `trace_data`: instants on the wall clock, headers without secrets, chunk arrays.
-pub(super) fn trace_data(finished: &Finished, requests: &RequestBuilder, anchor: &ClockAnchor) -> TraceData {
+/// The record's `trace_data`: instants on the wall clock, headers without secrets, and chunk arrays where wanted.
+pub(super) fn trace_data(
+    finished: &Finished,
+    requests: &RequestBuilder,
+    anchor: &ClockAnchor,
+    with_chunks: bool,
+) -> TraceData {
     let exchange = &finished.exchange;
     let mut trace = exchange.trace.to_wall(anchor);
     trace.trace_type = "hyper".into();
-    trace.request_headers = Some(requests.sent_headers(finished));
+    trace.request_method = Some("POST".into());
+    trace.request_url = Some(requests.shown_url(finished));
+    trace.request_headers = Some(match &exchange.request_headers {
+        Some(sent) => headers(sent),
+        None => requests.sent_headers(finished),
+    });
     if let Some(head) = &exchange.head {
         trace.response_status_code = Some(head.status.as_u16());
         trace.response_reason = head.status.canonical_reason().map(Into::into);
         trace.response_headers = Some(headers(&head.headers));
+    }
+    if !with_chunks {
+        return trace;
     }
     let mut start = 0;
     trace.response_chunks = exchange

@@ -1,7 +1,6 @@
 //! One run against one simulated server.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use tokmeter_engine::run::{PhaseConfig, RunConfig, TokenPolicy};
 use tokmeter_engine::schedule::{Cancellations, LoadConfig, LoadContext, PhasePlan, Schedule, Share};
 use tokmeter_engine::seed::Seed;
 use tokmeter_engine::tokenizer::Tokenizer;
-use tokmeter_engine::{Live, RecordSink, RunControl, run};
+use tokmeter_engine::{CollectorError, Live, RecordSink, RunControl, run};
 use tokmeter_http::{ClientConfig, Origin};
 use tokmeter_record::metric::Slos;
 use tokmeter_record::{BenchmarkPhase, RequestRecord};
@@ -52,7 +51,7 @@ impl Default for Play {
 struct Collected(Vec<RequestRecord>);
 
 impl RecordSink for Collected {
-    fn record(&mut self, record: &RequestRecord, _: Option<&str>) -> io::Result<()> {
+    fn record(&mut self, record: &RequestRecord, _: Option<&str>) -> Result<(), CollectorError> {
         self.0.push(record.clone());
         Ok(())
     }
@@ -114,12 +113,13 @@ impl Play {
             raw_file: None,
             http_trace: false,
             keep_text: false,
+            keep_trace: false,
             slos: Slos::default(),
         };
         let control = RunControl::default();
         let live = Arc::new(Live::default());
-        let outcome = run(config, Collected(Vec::new()), "records".into(), live, &control, |_| {})
-            .expect("the run is carried out");
+        let outcome =
+            run(config, Collected(Vec::new()), live, &control, |_| {}).expect("the run is carried out");
         let start_ns = outcome.profiling().expect("profiling ran").start.0 as i64;
         let served = sim.stop().expect("the simulator stops");
         let log = served.requests.into_iter().collect();

@@ -60,7 +60,7 @@ pub fn write_summary(args: &ProfileArgs, command_line: &str, finished: &Finished
 }
 
 fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
-    let Finished { settings, outcome, summary, server_metrics: collected } = finished;
+    let Finished { settings, outcome, summary, verdict: _, server_metrics: collected } = finished;
     let mut document = SummaryDocument::of(summary, &window(outcome));
     document.benchmark_id = Some(settings.benchmark_id.clone());
     document.input_config = Some(settings.input_config.clone());
@@ -94,10 +94,11 @@ fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
 
 /// What only tokmeter says, under its own key.
 fn own_facts(finished: &Finished) -> Map<String, Value> {
-    let Finished { settings, outcome, summary, server_metrics: _ } = finished;
+    let Finished { settings, outcome, summary, verdict, server_metrics: _ } = finished;
     let profiling = outcome.phases.iter().find(|phase| phase.phase == BenchmarkPhase::Profiling);
     let facts = json!({
         "version": env!("CARGO_PKG_VERSION"),
+        "verdict": verdict,
         "random_seed": settings.seed.0,
         "requests": {
             "sent": profiling.map(|phase| phase.requests),
@@ -108,6 +109,7 @@ fn own_facts(finished: &Finished) -> Map<String, Value> {
         "clock": {"start": outcome.anchors.0, "end": outcome.anchors.1,
                   "drift_ns": outcome.anchors.0.drift_ns(&outcome.anchors.1)},
         "notes": outcome.notes,
+        "coalesced_read_share": outcome.notes.coalesced_read_share(),
         "health": outcome.health,
         "client": {
             "shards": settings.shards,

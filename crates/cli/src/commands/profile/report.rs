@@ -6,7 +6,7 @@ use anyhow::Result;
 use tokmeter_record::ErrorClass;
 use tokmeter_record::statistics::RunSummary;
 
-use super::{Finished, files, server_metrics};
+use super::{Finished, files, server_metrics, verdict};
 use crate::args::profile::ProfileArgs;
 use crate::console::number::integer;
 use crate::console::{harmless, side_by_side, summary, width};
@@ -42,6 +42,7 @@ pub fn tables(args: &ProfileArgs, finished: &Finished, width: u16) -> String {
         parts.extend((!sides.is_empty()).then(|| side_by_side::tables(&sides, width)));
     }
     parts.push(headline(finished));
+    parts.push(verdict::lines(&finished.verdict).join("\n") + "\n");
     parts.join("\n")
 }
 
@@ -51,8 +52,9 @@ fn headline(finished: &Finished) -> String {
         0 => String::new(),
         cancelled => format!(", {} cancelled", integer(cancelled)),
     };
+    let lag = summary::receive_lag(&finished.summary.metrics);
     format!(
-        "{} requests: {} succeeded, {} failed{cancelled}; {:.1} s, client used {:.0} % of the machine\n",
+        "{} requests: {} succeeded, {} failed{cancelled}; {:.1} s, client used {:.0} % of the machine{lag}\n",
         integer(counts.completed()),
         integer(counts.succeeded),
         integer(counts.failed - counts.cancelled),
@@ -78,7 +80,9 @@ fn remarks(finished: &Finished) -> Vec<String> {
     }
     if notes.coalesced_events * 10 > notes.events {
         remarks.push(format!(
-            "{:.0} % of events shared a read with an earlier one; their instants are those of the last segment",
+            "{:.0} % of reads held more than one event, {:.0} % of events shared a read with an earlier one; their \
+             instants are those of the last segment",
+            notes.coalesced_read_share() * 100.0,
             notes.coalesced_events as f64 * 100.0 / notes.events as f64
         ));
     }
