@@ -7,11 +7,12 @@ pub mod demo;
 pub mod gate;
 pub mod gateway;
 pub mod profile;
+pub mod recover;
 pub mod report;
 pub mod scrape;
 pub mod sim;
-pub mod verdict;
 pub mod tax;
+pub mod verdict;
 
 use clap::{Parser, Subcommand};
 
@@ -33,6 +34,7 @@ pub enum Command {
     Compare(compare::CompareArgs),
     Gate(gate::GateArgs),
     Report(report::ReportArgs),
+    Recover(recover::RecoverArgs),
     Sim(Box<sim::SimArgs>),
     Tax(Box<tax::TaxArgs>),
     Gateway(Box<gateway::GatewayArgs>),

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod gate;
 pub mod gateway;
 pub mod profile;
+pub mod recover;
 pub mod report;
 pub mod scrape;
 mod server_files;
@@ -34,6 +35,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Compare(args) => compare::run(&args),
         Command::Gate(args) => gate::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Recover(args) => recover::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Tax(args) => tax::run(&args),
         Command::Gateway(args) => gateway::run(&args),
@@ -93,20 +95,14 @@ fn command_line(typed: &[OsString]) -> String {
             _ if word.starts_with("-H") && word.len() > 2 => {
                 shown.push(format!("-H{}", tokmeter_engine::secret::REDACTED));
             }
-            _ if word.contains('@') => shown.push(without_user_info(&word)),
+            Some((flag, value)) if flag.starts_with('-') => {
+                shown.push(format!("{flag}={}", tokmeter_engine::secret::shown_url(value)));
+            }
+            _ if word.contains(['@', '?']) => shown.push(tokmeter_engine::secret::shown_url(&word)),
             _ => shown.push(word.into_owned()),
         }
     }
     shown.join(" ")
-}
-
-fn without_user_info(word: &str) -> String {
-    match (word.find("://"), word.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => {
-            format!("{}{}", &word[..scheme + 3], &word[at + 1..])
-        }
-        _ => word.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -130,6 +126,8 @@ mod tests {
             "-HX-Key:s3cret",
             "--url",
             "http://u:s3cret@host:1",
+            "--url=u:s3cret@host:2/v1?key=s3cret",
+            "http://host:3/metrics?api_key=s3cret",
             "--extra-inputs",
             "a:s3cret",
             "b:s3cret",

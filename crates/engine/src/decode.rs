@@ -127,7 +127,11 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
         (None, Some(view)) => decoder.decode(&view),
         _ => Reply::default(),
     };
-    let error = outcome::error(exchange, &reply);
+    let scrubber = parts.requests.scrubber();
+    let mut error = outcome::error(exchange, &reply);
+    if let Some(error) = &mut error {
+        outcome::scrub(error, scrubber);
+    }
     if let Some(reply_to) = finished.reply_to.take() {
         // The shard may have given up on the session in the meantime.
         let _ = reply_to.send(error.is_none().then(|| reply.content.clone()));
@@ -204,12 +208,20 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
     if parts.options.records {
         line.reserve(4096);
         records::write_line(&mut line, &record);
+        // Without the trace, nothing in a record but its error is a server's text.
+        if record.trace_data.is_some() {
+            scrubber.line(&mut line);
+        }
     }
     if options.keep_trace && record.trace_data.is_none() {
         record.trace_data = Some(trace());
     }
-    let raw_line =
+    let mut raw_line =
         if parts.options.raw { raw::line(&record, &finished, &parts.requests) } else { Vec::new() };
-    let text = (parts.options.outputs && record.is_success()).then_some(reply.content);
+    scrubber.line(&mut raw_line);
+    let mut text = (parts.options.outputs && record.is_success()).then_some(reply.content);
+    if let Some(text) = &mut text {
+        scrubber.text(text);
+    }
     Collected { record, line, raw_line, text, notes }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde_json::value::RawValue;
@@ -15,7 +16,7 @@ use crate::dataset::Session;
 use crate::decode::Finished;
 use crate::endpoint::{BodyError, BodyInput, Decoder, Endpoint, KeyHeader, Message};
 use crate::schedule::Cancellations;
-use crate::secret::{self, Secret};
+use crate::secret::{self, Scrubber, Secret};
 
 /// A server to send to: origin and the path before the endpoint's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,7 @@ pub struct RequestBuilder {
     base_headers: HeaderMap,
     /// The targets' URLs as files show them.
     shown_urls: Vec<Arc<str>>,
+    scrubber: Scrubber,
 }
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -102,7 +104,13 @@ impl RequestBuilder {
             headers.insert(name.clone(), value.clone());
         }
         let shown_urls = config.targets.iter().map(shown_url).collect();
-        RequestBuilder { config, base_headers: headers, shown_urls }
+        let scrubber = Scrubber::new(secrets(&config));
+        RequestBuilder { config, base_headers: headers, shown_urls, scrubber }
+    }
+
+    /// Finds this run's secrets in what servers send back.
+    pub(crate) fn scrubber(&self) -> &Scrubber {
+        &self.scrubber
     }
 
     /// What all requests have in common.
@@ -216,18 +224,61 @@ impl RequestBuilder {
 
     /// A body as files show it: as sent, unless extra inputs hold a secret, which is replaced.
     pub fn shown_body(&self, body: &[u8]) -> Option<Box<RawValue>> {
-        let text = std::str::from_utf8(body).ok()?;
+        let mut text = std::str::from_utf8(body).ok()?.to_owned();
         let has_secret = self.config.extra.keys().any(|key| secret::is_sensitive(key));
         if !has_secret {
-            return RawValue::from_string(text.to_owned()).ok();
+            self.scrubber.text(&mut text);
+            return RawValue::from_string(text).ok();
         }
-        let mut fields: Map<String, Value> = serde_json::from_str(text).ok()?;
+        let mut fields: Map<String, Value> = serde_json::from_str(&text).ok()?;
         for (key, value) in &mut fields {
             if secret::is_sensitive(key) && self.config.extra.contains_key(key) {
                 *value = Value::String(secret::REDACTED.to_owned());
             }
         }
-        serde_json::value::to_raw_value(&fields).ok()
+        let mut shown = serde_json::to_string(&fields).ok()?;
+        self.scrubber.text(&mut shown);
+        RawValue::from_string(shown).ok()
+    }
+}
+
+/// Every secret that the user gave, in the forms in which it could come back.
+fn secrets(config: &RequestConfig) -> Vec<String> {
+    let mut found: Vec<String> = config.api_key.iter().map(|key| key.expose().to_owned()).collect();
+    let headers = config.headers.iter().map(|(name, value)| (name.as_str(), value));
+    let urls =
+        config.targets.iter().filter_map(|target| Some(("authorization", target.authorization.as_ref()?)));
+    for (name, value) in headers.chain(urls) {
+        let Ok(value) = value.to_str() else { continue };
+        if !secret::is_sensitive(name) {
+            continue;
+        }
+        let credentials = value.split_once(' ').map_or(value, |(_, credentials)| credentials);
+        let decoded = base64::engine::general_purpose::STANDARD.decode(credentials).ok();
+        let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+        let password = decoded.as_deref().and_then(|pair| Some(pair.split_once(':')?.1.to_owned()));
+        found.extend([value.to_owned(), credentials.to_owned()].into_iter().chain(decoded).chain(password));
+    }
+    for target in &config.targets {
+        found.extend(secret::secrets_of_query(&target.path));
+    }
+    for (key, value) in &config.extra {
+        secrets_of_body(secret::is_sensitive(key), value, &mut found);
+    }
+    found
+}
+
+/// Texts under sensitive names, at any depth.
+fn secrets_of_body(sensitive: bool, value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if sensitive => found.push(text.clone()),
+        Value::Array(values) => values.iter().for_each(|value| secrets_of_body(sensitive, value, found)),
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                secrets_of_body(sensitive || secret::is_sensitive(key), value, found);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -21,6 +21,7 @@ use tokmeter_record::trace::ConnectionInfo;
 use tokmeter_record::{ErrorClass, MonoNs, Side};
 
 use self::drive::Drive;
+use crate::bound::body_too_large;
 use crate::config::Limits;
 use crate::dial::Dialed;
 use crate::draft::Draft;
@@ -291,6 +292,7 @@ impl<R: Future<Output = Response>> Running<'_, '_, R> {
         let (parts, incoming) = response.into_parts();
         let head = ResponseHead { status: parts.status, version: parts.version, headers: parts.headers };
         let wanted = self.terms.want_body.as_mut().is_none_or(|want| want(&head));
+        self.draft.bound.events = head.is_event_stream();
         self.draft.head = Some(head);
         if !wanted {
             return Ok(Some(End::Unwanted));
@@ -310,11 +312,9 @@ impl<R: Future<Output = Response>> Running<'_, '_, R> {
     }
 
     fn take_data(&mut self, data: &[u8]) -> Result<(), Failure> {
-        let body = &mut self.draft.body;
-        if body.bytes.len() + data.len() > self.terms.limits.max_body_bytes {
-            return Err(body_too_large(self.terms.limits.max_body_bytes));
-        }
-        body.append_read(data, self.wire.last_read(), self.wire.last_lag());
+        let draft = &mut *self.draft;
+        draft.bound.admit(&draft.body.bytes, data.len(), &self.terms.limits)?;
+        draft.body.append_read(data, self.wire.last_read(), self.wire.last_lag());
         Ok(())
     }
 
@@ -326,15 +326,6 @@ impl<R: Future<Output = Response>> Running<'_, '_, R> {
         };
         Failure::from_hyper(telling, self.draft.phase(), self.peer, self.terms.limits.max_header_bytes)
     }
-}
-
-/// The response is larger than we take.
-pub(crate) fn body_too_large(limit: usize) -> Failure {
-    Failure::new(
-        ErrorClass::LimitExceeded,
-        Side::Server,
-        format!("the response body exceeds the limit of {limit} bytes"),
-    )
 }
 
 /// Length of the request head as hyper writes it: the write that passes it has sent the headers.

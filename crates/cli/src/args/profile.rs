@@ -161,9 +161,15 @@ pub struct TransportArgs {
     /// Largest response header accepted, in KiB
     #[arg(long, value_name = "KIB", default_value_t = 256)]
     pub max_header_kib: usize,
+    /// Most header lines of a response accepted
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub max_headers: usize,
     /// Largest response body accepted, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     pub max_body_mib: usize,
+    /// Largest event of a stream accepted (one line or many), in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 16)]
+    pub max_event_mib: usize,
 }
 
 /// How tokens are counted.

@@ -74,7 +74,9 @@ fn size(text: &str) -> Result<usize, String> {
         text => (text, 1),
     };
     let bytes = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(factor));
-    bytes.filter(|bytes| *bytes <= 64_000_000).ok_or_else(|| "a size up to 64M, such as 1k or 200k".to_owned())
+    bytes
+        .filter(|bytes| *bytes <= 64_000_000)
+        .ok_or_else(|| "a size up to 64M, such as 1k or 200k".to_owned())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `profile`: load a server and write the results.
 
-pub(super) mod files;
+pub mod files;
 mod report;
 mod server_metrics;
 mod verdict;
@@ -22,10 +22,14 @@ use tokmeter_record::statistics::{RunFacts, RunStatistics, RunSummary, Window};
 use tokmeter_record::verdict::Assessment;
 
 use crate::args::profile::{ExportLevel, ProfileArgs, UiType};
+use crate::console::harmless_cut;
 use crate::console::progress::{Expected, Progress};
 use crate::exit::{Exit, Failure};
 use crate::settings::profile::{self as settings, ProfileSettings};
 use crate::{log, signal};
+
+/// Characters of a server's message that go into ours.
+const REASON_WIDTH: usize = 300;
 
 /// A finished run with its statistics.
 pub struct Finished {
@@ -57,6 +61,7 @@ pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Res
     let limits = verdict::limits(args)?;
     prepare_directory(settings.names.directory())?;
     files::write_inputs(&settings)?;
+    files::begin(&settings, command_line)?;
 
     let live = Arc::new(Live::default());
     let mut statistics = RunStatistics::new(settings.statistics.clone());
@@ -85,19 +90,22 @@ pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Res
     let window = window(&outcome);
     let finish = |collector| server_metrics::finish(collector, &settings, outcome.was_cancelled);
     let server_metrics = collector.map(finish).transpose()?;
+    let mut written = Ok(());
     if let Some(collected) = &server_metrics {
-        server_metrics::write(args, &settings, collected)?;
+        written = server_metrics::write(args, &settings, collected);
         server_metrics::gpu_energy(statistics.facts_mut(), collected, &window);
     }
     let summary = statistics.finish(&window);
     let verdict = verdict::of_run(&summary, &outcome, &limits);
     let finished = Finished { settings, outcome, summary, verdict, server_metrics };
-    files::write_summary(args, command_line, &finished)?;
+    let written = written.and_then(|()| files::write_summary(args, command_line, &finished));
+    // The first file that failed explains the others.
     if let Some(error) = &finished.outcome.file_error {
         return Err(Failure::usage(format!("{error}; the run was stopped"))
-            .fix("free space or choose another --output-artifact-dir")
+            .fix("free space, then `tokmeter recover DIR`; or choose another --output-artifact-dir")
             .into());
     }
+    written?;
     Ok(finished)
 }
 
@@ -195,13 +203,29 @@ fn exit(args: &ProfileArgs, finished: &Finished) -> Result<Exit> {
     if let Some(error) = feed_error {
         return Err(Failure::usage(format!("a session cannot be sent: {error}")).into());
     }
-    if counts.succeeded == 0 && counts.failed > 0 && report::all_unreachable(&finished.summary) {
-        return Ok(Exit::Unreachable);
+    let failed = counts.failed - counts.cancelled;
+    let most_frequent = finished.summary.errors.first().map_or("", |error| &error.error_details.message);
+    let reason = harmless_cut(most_frequent, REASON_WIDTH);
+    if counts.succeeded == 0 && failed > 0 && report::all_unreachable(&finished.summary) {
+        return Err(Failure {
+            exit: Exit::Unreachable,
+            message: format!("the target could not be reached: {reason}"),
+            fix: Some("check --url, and that the server is up".to_owned()),
+        }
+        .into());
     }
     if let Some(threshold) = args.load.failed_request_threshold
         && counts.failed as f64 > threshold * counts.completed() as f64
     {
         return Ok(Exit::Failed);
+    }
+    if counts.succeeded == 0 && failed > 0 {
+        return Err(Failure {
+            exit: Exit::NotValid,
+            message: format!("no request succeeded; {failed} failed, most often: {reason}"),
+            fix: Some("see the error table above".to_owned()),
+        }
+        .into());
     }
     if let Some(failure) = verdict::refused(args, &finished.verdict) {
         return Err(failure.into());

@@ -52,7 +52,7 @@ fn collect(args: &ScrapeArgs) -> Result<Exit> {
         .fix("choose a directory you may write to")
     })?;
     let control = RunControl::default();
-    signal::drain_on_interrupt(control.clone()).context("cannot listen for signals")?;
+    signal::stop_on_interrupt(control.clone()).context("cannot listen for signals")?;
     let (transport, anchor) = (transport(args), clock::anchor());
     let fetcher = move || HttpFetch::new(&transport, anchor, trusted).map_err(|error| error.to_string());
     let collector = ServerMetrics::start(config, fetcher).context("cannot collect server metrics")?;

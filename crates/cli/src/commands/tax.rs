@@ -47,9 +47,8 @@ pub fn run(args: &TaxArgs) -> anyhow::Result<Exit> {
 }
 
 fn config(args: &TaxArgs) -> Result<TaxConfig, Failure> {
-    let arm = |flag: &str, url: &str| {
-        Arm::parse(url).map_err(|error| Failure::usage(format!("--{flag}: {error}")))
-    };
+    let arm =
+        |flag: &str, url: &str| Arm::parse(url).map_err(|error| Failure::usage(format!("--{flag}: {error}")));
     let timeout = Duration::try_from_secs_f64(args.timeout).ok().filter(|timeout| !timeout.is_zero());
     let widest = args.concurrency.iter().copied().max().unwrap_or(1) as u64;
     Ok(TaxConfig {

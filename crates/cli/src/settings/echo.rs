@@ -31,14 +31,14 @@ pub fn input_config(
 
 fn endpoint(args: &ProfileArgs) -> Value {
     let given = &args.endpoint;
-    let urls: Vec<&str> = given.url.iter().map(|url| without_user_info(url)).collect();
+    let urls: Vec<String> = given.url.iter().map(|url| secret::shown_url(url)).collect();
     let mut endpoint = json!({
         "urls": urls,
         "type": given.endpoint_type.as_str(),
         "streaming": given.streaming,
     });
     if let Some(path) = &given.custom_endpoint {
-        endpoint["path"] = json!(path);
+        endpoint["path"] = json!(secret::shown_url(path));
     }
     if given.api_key.is_some() {
         endpoint["api_key"] = json!(secret::REDACTED);
@@ -47,15 +47,6 @@ fn endpoint(args: &ProfileArgs) -> Value {
         endpoint["use_server_token_count"] = json!(true);
     }
     endpoint
-}
-
-/// A URL as typed, without `user:password@`.
-fn without_user_info(url: &str) -> &str {
-    let authority_end = url.find("://").map_or(0, |at| at + 3);
-    match url[authority_end..].split('/').next().and_then(|authority| authority.rfind('@')) {
-        Some(at) => &url[authority_end + at + 1..],
-        None => url,
-    }
 }
 
 fn dataset(args: &ProfileArgs, profiling: &PhasePlan) -> Value {
@@ -161,17 +152,5 @@ pub fn stimulus(plan: &PhasePlan) -> String {
         }
         LoadShape::FixedSchedule(_) => "fixed_schedule".into(),
         LoadShape::UserCentric(rate) => format!("user_centric-users{}-qps{:?}", rate.users, rate.rate),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn user_and_password_of_a_url_are_not_shown() {
-        assert_eq!(without_user_info("http://u:p@host:1/v1"), "host:1/v1");
-        assert_eq!(without_user_info("u:p@host:1"), "host:1");
-        assert_eq!(without_user_info("https://host/a@b"), "https://host/a@b");
     }
 }

@@ -2,7 +2,9 @@
 
 mod conservation;
 mod documents;
+mod faults;
 mod flags;
+mod injection;
 mod interrupt;
 mod run;
 mod scrape;
@@ -11,3 +13,5 @@ mod side_by_side;
 mod verdict;
 mod trace;
 mod tax;
+mod trace;
+mod verdict;

@@ -22,7 +22,8 @@ fn tax(directory: &Path, direct: &str, through: &str, flags: &[&str]) -> Output 
 fn table_json_and_page_tell_the_same() {
     let (fast, slow) = (run::sim(1.0, 1.0), run::sim(6.0, 1.0));
     let place = tempfile::tempdir().unwrap();
-    let flags = ["--concurrency", "1,4", "--body-size", "400,20k", "--requests", "60", "--confidence", "0.99"];
+    let flags =
+        ["--concurrency", "1,4", "--body-size", "400,20k", "--requests", "60", "--confidence", "0.99"];
     let output = tax(place.path(), &fast.url(), &slow.url(), &flags);
     assert!(output.status.success(), "{}", run::shown(&output));
     let report: Value =
@@ -35,7 +36,10 @@ fn table_json_and_page_tell_the_same() {
     for cell in cells {
         assert_eq!(cell["pairs"], 60);
         let first_token = &cell["stages"][1];
-        assert_eq!((&first_token["stage"], &first_token["finding"]), (&"first_token".into(), &"slower".into()));
+        assert_eq!(
+            (&first_token["stage"], &first_token["finding"]),
+            (&"first_token".into(), &"slower".into())
+        );
         let p50 = format!("{:.3}", first_token["through"]["p50"].as_f64().unwrap());
         assert!(table.contains(&p50) && page.contains(&p50), "{p50}:\n{table}");
     }

@@ -9,7 +9,7 @@ use tokmeter_record::{ClockAnchor, ErrorClass, MonoNs, RequestError, Side, Trace
 use super::Finished;
 use crate::endpoint::Reply;
 use crate::request::RequestBuilder;
-use crate::secret;
+use crate::secret::{self, Scrubber};
 
 /// Longest message kept of what a server said.
 const MESSAGE_LIMIT: usize = 4096;
@@ -34,6 +34,14 @@ pub(super) fn error(exchange: &Exchange, reply: &Reply) -> Option<RequestError> 
         side: Some(Side::Server),
         phase: Some(phase),
     })
+}
+
+/// Takes the run's own secrets out of what a server said.
+pub(super) fn scrub(error: &mut RequestError, scrubber: &Scrubber) {
+    let texts = error.kind.iter_mut().chain(&mut error.cause).chain(error.cause_chain.iter_mut().flatten());
+    for text in texts.chain([&mut error.message]) {
+        scrubber.text(text);
+    }
 }
 
 /// When the request was cancelled on purpose, if it was.

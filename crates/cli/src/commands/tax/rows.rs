@@ -24,10 +24,7 @@ pub struct Row {
 
 /// What a cell measured.
 pub fn title(cell: &Cell) -> String {
-    format!(
-        "{} in flight, bodies of {} bytes: {} pairs",
-        cell.concurrency, cell.body_bytes, cell.pairs
-    )
+    format!("{} in flight, bodies of {} bytes: {} pairs", cell.concurrency, cell.body_bytes, cell.pairs)
 }
 
 /// The stages of a cell.
