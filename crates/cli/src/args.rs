@@ -6,11 +6,15 @@ pub mod config;
 pub mod demo;
 pub mod gate;
 pub mod gateway;
+mod load;
+mod multi_run;
 pub mod profile;
+mod readiness;
 pub mod recover;
 pub mod report;
 pub mod scrape;
 pub mod sim;
+pub mod swept;
 pub mod tax;
 pub mod verdict;
 

@@ -10,9 +10,11 @@ pub mod table;
 use std::borrow::Cow;
 use std::io::{self, IsTerminal};
 
-/// Width of tables: the terminal's within reason, else enough for every figure.
+/// Width of tables without a terminal: enough for every figure.
+pub const WIDTH: u16 = 100;
+
+/// Width of tables: the terminal's within reason, else [`WIDTH`].
 pub fn width() -> u16 {
-    const WIDTH: u16 = 100;
     let out = io::stdout();
     match out.is_terminal() {
         true => rustix::termios::tcgetwinsize(out).map_or(WIDTH, |size| size.ws_col).clamp(80, 140),

@@ -12,6 +12,7 @@ use tokmeter_record::RequestRecord;
 use tokmeter_record::metric::catalogue as m;
 
 use crate::decode::Collected;
+use crate::delivery::Instants;
 use crate::live::Live;
 use crate::notes::RunNotes;
 
@@ -39,6 +40,7 @@ pub(crate) struct CollectorFiles {
 pub(crate) struct CollectorOutcome<S> {
     pub sink: S,
     pub notes: RunNotes,
+    pub instants: Instants,
     /// The first file error; everything after it was counted, but not written.
     pub error: Option<CollectorError>,
 }
@@ -79,6 +81,7 @@ pub(crate) struct Collector<S> {
     sink: S,
     live: Arc<Live>,
     notes: RunNotes,
+    instants: Instants,
     error: Option<CollectorError>,
     on_error: Box<dyn Fn() + Send>,
 }
@@ -97,6 +100,7 @@ impl<S: RecordSink> Collector<S> {
             sink,
             live,
             notes: RunNotes::default(),
+            instants: Instants::default(),
             error: None,
             on_error,
         })
@@ -117,7 +121,7 @@ impl<S: RecordSink> Collector<S> {
             }
         }
         self.flush();
-        CollectorOutcome { sink: self.sink, notes: self.notes, error: self.error }
+        CollectorOutcome { sink: self.sink, notes: self.notes, instants: self.instants, error: self.error }
     }
 
     fn take(&mut self, collected: &Collected) {
@@ -125,6 +129,7 @@ impl<S: RecordSink> Collector<S> {
         let tokens = record.metrics.number(m::OUTPUT_SEQUENCE_LENGTH).unwrap_or(0.0) as u64;
         self.live.record(record.is_success(), record.metadata.was_cancelled, tokens);
         self.notes.add(record, &collected.notes);
+        self.instants.add(record.metadata.benchmark_phase, collected.instants);
         let written = write_line(&mut self.records, &collected.line)
             .and_then(|()| write_line(&mut self.raw, &collected.raw_line));
         let sunk = self.sink.record(record, collected.text.as_deref());

@@ -18,9 +18,11 @@ use tokmeter_record::{ClockAnchor, Metadata, MonoNs, RequestRecord};
 use uuid::Uuid;
 
 use crate::dataset::Session;
+use crate::delivery::RequestInstants;
 use crate::endpoint::{Decoder, ExchangeView, Message, Reply};
 use crate::plan::PhaseIdentity;
 use crate::request::RequestBuilder;
+use crate::truth::{SentPrefixes, TokenFacts};
 pub(crate) use outcome::headers as shown_headers;
 pub(crate) use tokens::TokenCounting;
 pub use tokens::TokenSource;
@@ -61,10 +63,12 @@ pub(crate) struct Collected {
     pub text: Option<String>,
     /// Facts about the answer that are counted, but are no metric of the record.
     pub notes: Notes,
+    /// When it was intended, sent and over.
+    pub instants: RequestInstants,
 }
 
 /// Facts about one answer that the run counts and tells of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Notes {
     /// Where the token counts came from.
     pub token_source: Option<TokenSource>,
@@ -80,6 +84,8 @@ pub struct Notes {
     pub stamp_source: Option<StampSource>,
     /// The request was sent again on a new connection.
     pub retried: bool,
+    /// Lengths asked and measured, and the cache; of successes.
+    pub tokens: Option<TokenFacts>,
 }
 
 /// What a run's decoders are asked to produce.
@@ -102,6 +108,7 @@ pub(crate) struct DecoderParts {
     pub collector: Sender<Collected>,
     pub requests: Arc<RequestBuilder>,
     pub tokens: Arc<TokenCounting>,
+    pub prefixes: Arc<SentPrefixes>,
     pub anchor: ClockAnchor,
     pub options: DecodeOptions,
 }
@@ -160,6 +167,7 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
         coalesced_reads: reply.coalesced_reads,
         stamp_source: exchange.head.as_ref().map(|_| exchange.trace.stamp_source),
         retried: measure::stale_attempts(&exchange.trace) > 0,
+        tokens: error.is_none().then(|| token_facts(parts, &finished, &reply, &counts)),
     };
     let anchor = &parts.anchor;
     let start = exchange.trace.start_ns.unwrap_or(finished.intended);
@@ -170,6 +178,12 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
         .or(exchange.trace.response_receive_end_ns)
         .or(exchange.trace.response_headers_received_ns)
         .unwrap_or(start);
+    let instants = RequestInstants {
+        intended: finished.intended,
+        start,
+        send_start: exchange.trace.request_send_start_ns,
+        end,
+    };
     let acknowledged = match &exchange.head {
         Some(head) if head.status.is_success() => exchange.trace.response_headers_received_ns,
         _ => None,
@@ -216,6 +230,10 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
     if options.keep_trace && record.trace_data.is_none() {
         record.trace_data = Some(trace());
     }
+    // Files of the sink are written from the record itself.
+    for headers in record.trace_data.iter_mut().filter_map(|trace| trace.response_headers.as_mut()) {
+        headers.values_mut().for_each(|value| scrubber.text(value));
+    }
     let mut raw_line =
         if parts.options.raw { raw::line(&record, &finished, &parts.requests) } else { Vec::new() };
     scrubber.line(&mut raw_line);
@@ -223,5 +241,26 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
     if let Some(text) = &mut text {
         scrubber.text(text);
     }
-    Collected { record, line, raw_line, text, notes }
+    Collected { record, line, raw_line, text, notes, instants }
+}
+
+fn token_facts(
+    parts: &DecoderParts,
+    finished: &Finished,
+    reply: &Reply,
+    counts: &tokens::TokenCounts,
+) -> TokenFacts {
+    let session = &finished.session;
+    let turn = &session.turns[finished.turn_index as usize];
+    let alone = finished.history.is_empty() && session.system.is_none() && session.context.is_none();
+    let of_usage = |tokens: Option<i64>| tokens.map(|tokens| tokens.max(0) as u64);
+    let usage = reply.usage.as_ref();
+    TokenFacts {
+        asked_input: turn.input_tokens.filter(|_| alone).map(u64::from),
+        asked_output: turn.output_tokens.map(u64::from),
+        prompt: usage.and_then(|usage| of_usage(usage.prompt)),
+        output: counts.output_sequence(),
+        cached: usage.and_then(|usage| of_usage(usage.cache_read)),
+        sent_before: parts.prefixes.share_sent_before(&finished.body),
+    }
 }

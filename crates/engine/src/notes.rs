@@ -7,6 +7,7 @@ use tokmeter_record::trace::StampSource;
 use tokmeter_record::{BenchmarkPhase, RequestRecord};
 
 use crate::decode::{Notes, TokenSource};
+use crate::truth::TokenTruth;
 
 /// Counts over all profiling records of a run.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -25,6 +26,9 @@ pub struct RunNotes {
     pub stamp_sources: BTreeMap<StampSource, u64>,
     /// Requests that were sent again on a new connection, because a kept-alive one was dead.
     pub retried_requests: u64,
+    /// Lengths and cache, asked and measured; told apart from these counts.
+    #[serde(skip)]
+    pub tokens: TokenTruth,
 }
 
 impl RunNotes {
@@ -49,5 +53,8 @@ impl RunNotes {
         self.coalesced_events += u64::from(notes.coalesced_events);
         self.coalesced_reads += u64::from(notes.coalesced_reads);
         self.retried_requests += u64::from(notes.retried);
+        if let Some(tokens) = &notes.tokens {
+            self.tokens.add(tokens);
+        }
     }
 }

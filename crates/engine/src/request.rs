@@ -12,11 +12,13 @@ use serde_json::{Map, Value};
 use tokmeter_http::exchange::{Origin, Request};
 use uuid::Uuid;
 
+use crate::choice::choice;
 use crate::dataset::Session;
 use crate::decode::Finished;
 use crate::endpoint::{BodyError, BodyInput, Decoder, Endpoint, KeyHeader, Message};
 use crate::schedule::Cancellations;
 use crate::secret::{self, Scrubber, Secret};
+use crate::seed::{Seed, below};
 
 /// A server to send to: origin and the path before the endpoint's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +31,27 @@ pub struct Target {
     pub authorization: Option<HeaderValue>,
 }
 
+choice! {
+    /// Which of several models a session asks (`--model-selection-strategy`).
+    pub enum ModelSelection {
+        /// One after the other.
+        RoundRobin = "round-robin",
+        /// Any, drawn from the seed.
+        Random = "random",
+    }
+}
+
 /// What every request of a run has in common.
 #[derive(Clone, Debug)]
 pub struct RequestConfig {
     /// How bodies are built and answers read.
     pub endpoint: Arc<Endpoint>,
-    /// Models, used round robin over sessions.
+    /// Models, dealt to sessions.
     pub models: Vec<Arc<str>>,
+    /// How they are dealt.
+    pub model_selection: ModelSelection,
+    /// Seed of what is drawn for requests.
+    pub seed: Seed,
     /// Servers, used round robin over requests (over sessions when sticky).
     pub targets: Vec<Target>,
     /// Ask for a stream.
@@ -134,8 +150,15 @@ impl RequestBuilder {
     /// When the endpoint cannot send what the turn holds.
     pub fn body(&self, session: &Session, turn: usize, history: &[Message]) -> Result<Bytes, BodyError> {
         let models = &self.config.models;
+        let number = session_number(session);
+        let model = match self.config.model_selection {
+            ModelSelection::RoundRobin => number % models.len() as u64,
+            ModelSelection::Random => {
+                below(&mut self.config.seed.stream_at("models", number), models.len() as u64)
+            }
+        };
         self.config.endpoint.body(&BodyInput {
-            model: &models[session_number(session) % models.len()],
+            model: &models[model as usize],
             streaming: self.config.streaming,
             session,
             turn: &session.turns[turn],
@@ -157,21 +180,36 @@ impl RequestBuilder {
         sticky: Option<u64>,
         last_of_session: bool,
     ) -> Request {
-        let target = self.target(number, sticky);
+        Request {
+            sticky,
+            last_of_sticky: last_of_session,
+            cancel_after: self
+                .config
+                .cancellation
+                .as_ref()
+                .and_then(|cancellations| cancellations.delay_of(number)),
+            ..self.request_to(self.target(number, sticky), body, request_id, correlation_id)
+        }
+    }
+
+    /// A request to one server, of no session.
+    pub(crate) fn request_to(
+        &self,
+        target: &Target,
+        body: Bytes,
+        request_id: Uuid,
+        correlation_id: Uuid,
+    ) -> Request {
         Request {
             origin: target.origin.clone(),
             method: Method::POST,
             path: target.path.clone(),
             headers: self.headers(target, request_id, correlation_id),
             body,
-            sticky,
-            last_of_sticky: last_of_session,
+            sticky: None,
+            last_of_sticky: false,
             timeout: Some(self.config.timeout),
-            cancel_after: self
-                .config
-                .cancellation
-                .as_ref()
-                .and_then(|cancellations| cancellations.delay_of(number)),
+            cancel_after: None,
         }
     }
 
@@ -309,7 +347,7 @@ fn shown_url(target: &Target) -> Arc<str> {
 }
 
 /// Number at the end of the session's id, so that models are dealt alike on every machine.
-fn session_number(session: &Session) -> usize {
+fn session_number(session: &Session) -> u64 {
     session.id.rsplit('_').next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 

@@ -19,6 +19,7 @@ pub use phase::{PhaseConfig, PhaseReport};
 use crate::collect::{Collector, CollectorError, CollectorFiles, CollectorOutcome, RecordSink};
 use crate::dataset::Dataset;
 use crate::decode::{self, DecodeOptions, DecoderParts, TokenCounting};
+use crate::delivery::Delivery;
 use crate::health::{Health, HealthReport};
 use crate::live::{Live, LiveCounts};
 use crate::notes::RunNotes;
@@ -26,6 +27,7 @@ use crate::request::{RequestBuilder, RequestConfig};
 use crate::seed::Seed;
 use crate::shard::{self, ExchangeQueue, ShardError, ShardHandle, ShardParts};
 use crate::tokenizer::Tokenizer;
+use crate::truth::SentPrefixes;
 
 /// Exchanges that may wait for a decoder, each.
 const DECODE_QUEUE: usize = 512;
@@ -104,6 +106,8 @@ pub struct RunOutcome<S> {
     pub was_cancelled: bool,
     /// Counts beside the metrics.
     pub notes: RunNotes,
+    /// Load asked and delivered in the profiling phase; absent when it did not begin.
+    pub delivery: Option<Delivery>,
     /// Counters at the end.
     pub counts: LiveCounts,
     /// How this machine and process did during the run.
@@ -176,6 +180,7 @@ pub fn run<S: RecordSink + 'static>(
         keep_trace: config.keep_trace,
         slos: config.slos,
     };
+    let prefixes = Arc::new(SentPrefixes::default());
     let mut decoders = Vec::new();
     for index in 0..config.decoders {
         let parts = DecoderParts {
@@ -184,6 +189,7 @@ pub fn run<S: RecordSink + 'static>(
             collector: to_collector.clone(),
             requests: builder.clone(),
             tokens: tokens.clone(),
+            prefixes: prefixes.clone(),
             anchor,
             options: options.clone(),
         };
@@ -226,10 +232,16 @@ pub fn run<S: RecordSink + 'static>(
     for decoder in decoders {
         decoder.join().map_err(|_| RunError::Panicked("decode"))?;
     }
-    let CollectorOutcome { sink, notes, error } =
+    let CollectorOutcome { sink, notes, instants, error } =
         collector.join().map_err(|_| RunError::Panicked("collector"))?;
+    let profiling = config.phases.iter().zip(&phases);
+    let delivery = profiling
+        .filter(|(config, _)| config.phase == BenchmarkPhase::Profiling)
+        .map(|(config, report)| Delivery::of(config, report, &instants))
+        .next();
     Ok(RunOutcome {
         sink,
+        delivery,
         phases,
         was_cancelled: control.was_interrupted(),
         notes,

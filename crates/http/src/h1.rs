@@ -25,7 +25,7 @@ use crate::bound::body_too_large;
 use crate::config::Limits;
 use crate::dial::Dialed;
 use crate::draft::Draft;
-use crate::exchange::ResponseHead;
+use crate::exchange::{ResponseHead, StampedBody};
 use crate::failure::Failure;
 use crate::io::{Link, Wire};
 use crate::payload::Payload;
@@ -46,6 +46,9 @@ pub(crate) type H1Request = http::Request<Payload>;
 /// Asked with the head whether the body is wanted.
 pub(crate) type WantBody<'a> = &'a mut (dyn FnMut(&ResponseHead) -> bool + 'a);
 
+/// Shown the body after every read, until it says that it has seen enough.
+pub(crate) type WatchBody<'a> = &'a mut (dyn FnMut(&ResponseHead, &StampedBody) -> bool + 'a);
+
 /// What the exchange of one request has to know beside the request.
 pub(crate) struct Terms<'a> {
     pub(crate) limits: Limits,
@@ -53,6 +56,18 @@ pub(crate) struct Terms<'a> {
     /// Filled when the request is written completely.
     pub(crate) sent: &'a Cell<Option<MonoNs>>,
     pub(crate) want_body: Option<WantBody<'a>>,
+    pub(crate) watch_body: Option<WatchBody<'a>>,
+}
+
+impl Terms<'_> {
+    /// Shows what has come to the caller that asked for it.
+    pub(crate) fn show(&mut self, draft: &Draft) {
+        if let (Some(watch), Some(head)) = (&mut self.watch_body, &draft.head)
+            && !watch(head, &draft.body)
+        {
+            self.watch_body = None;
+        }
+    }
 }
 
 /// A connection, in use or idle.
@@ -315,6 +330,7 @@ impl<R: Future<Output = Response>> Running<'_, '_, R> {
         let draft = &mut *self.draft;
         draft.bound.admit(&draft.body.bytes, data.len(), &self.terms.limits)?;
         draft.body.append_read(data, self.wire.last_read(), self.wire.last_lag());
+        self.terms.show(self.draft);
         Ok(())
     }
 

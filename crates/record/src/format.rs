@@ -17,6 +17,7 @@ pub mod server_jsonl;
 pub mod server_parquet;
 pub mod summary_csv;
 pub mod summary_json;
+pub mod sweep;
 pub mod telemetry;
 pub mod timeslices;
 mod timestamp;

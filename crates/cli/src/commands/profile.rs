@@ -1,8 +1,12 @@
 //! `profile`: load a server and write the results.
 
+mod asked;
 pub mod files;
+mod readiness;
+mod repeat;
 mod report;
 mod server_metrics;
+mod sweep;
 mod verdict;
 
 pub use files::replace as replace_file;
@@ -17,6 +21,7 @@ use tokmeter_engine::server_metrics::ServerMetrics;
 use tokmeter_engine::sink::{RunSink, SinkFiles};
 use tokmeter_engine::{Live, RunConfig, RunControl, RunOutcome};
 use tokmeter_record::BenchmarkPhase;
+use tokmeter_record::format::summary_json::RunInfo;
 use tokmeter_record::server::PhaseMark;
 use tokmeter_record::statistics::{RunFacts, RunStatistics, RunSummary, Window};
 use tokmeter_record::verdict::Assessment;
@@ -33,6 +38,8 @@ const REASON_WIDTH: usize = 300;
 
 /// A finished run with its statistics.
 pub struct Finished {
+    /// Its place among other runs of the same command.
+    pub identity: RunInfo,
     /// What was asked.
     pub settings: ProfileSettings,
     /// What the run did.
@@ -50,15 +57,24 @@ pub fn run(args: &ProfileArgs, command_line: &str) -> Result<Exit> {
     log::start(&args.service.log_level, args.service.verbose);
     let control = RunControl::default();
     signal::drain_on_interrupt(control.clone()).context("cannot listen for signals")?;
-    let finished = once(args, command_line, &control)?;
+    if let Some(plan) = sweep::plan(args)? {
+        return repeat::run(args, command_line, &control, &plan);
+    }
+    let finished = once(args, command_line, &control, RunInfo { trial: Some(0), ..RunInfo::default() })?;
     report::print(args, &finished)?;
     exit(args, &finished)
 }
 
 /// One run from flags to files.
-pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Result<Finished> {
+pub fn once(
+    args: &ProfileArgs,
+    command_line: &str,
+    control: &RunControl,
+    identity: RunInfo,
+) -> Result<Finished> {
     let settings = settings::resolve(args)?;
     let limits = verdict::limits(args)?;
+    readiness::wait(args, &settings, control)?;
     prepare_directory(settings.names.directory())?;
     files::write_inputs(&settings)?;
     files::begin(&settings, command_line)?;
@@ -97,7 +113,7 @@ pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Res
     }
     let summary = statistics.finish(&window);
     let verdict = verdict::of_run(&summary, &outcome, &limits);
-    let finished = Finished { settings, outcome, summary, verdict, server_metrics };
+    let finished = Finished { identity, settings, outcome, summary, verdict, server_metrics };
     let written = written.and_then(|()| files::write_summary(args, command_line, &finished));
     // The first file that failed explains the others.
     if let Some(error) = &finished.outcome.file_error {
@@ -126,8 +142,11 @@ fn tell_collector(collector: Option<&ServerMetrics>, event: PhaseEvent) {
 }
 
 fn split(outcome: RunOutcome<RunSink>) -> (RunSink, RunOutcome<()>) {
-    let RunOutcome { sink, phases, was_cancelled, notes, counts, health, anchors, file_error } = outcome;
-    (sink, RunOutcome { sink: (), phases, was_cancelled, notes, counts, health, anchors, file_error })
+    let RunOutcome { sink, phases, was_cancelled, notes, delivery, counts, health, anchors, file_error } =
+        outcome;
+    let outcome =
+        RunOutcome { sink: (), phases, was_cancelled, notes, delivery, counts, health, anchors, file_error };
+    (sink, outcome)
 }
 
 fn prepare_directory(directory: &Path) -> Result<()> {
@@ -215,7 +234,8 @@ fn exit(args: &ProfileArgs, finished: &Finished) -> Result<Exit> {
         .into());
     }
     if let Some(threshold) = args.load.failed_request_threshold
-        && counts.failed as f64 > threshold * counts.completed() as f64
+        && (counts.failed - counts.cancelled) as f64
+            > threshold * (counts.completed() - counts.cancelled) as f64
     {
         return Ok(Exit::Failed);
     }

@@ -8,6 +8,7 @@ use tokmeter_engine::schedule::{LoadShape, PhasePlan, Spacing};
 use tokmeter_engine::secret;
 
 use crate::args::profile::ProfileArgs;
+use crate::args::swept::value;
 
 /// `input_config` of the summary.
 pub fn input_config(
@@ -61,10 +62,10 @@ fn dataset(args: &ProfileArgs, profiling: &PhasePlan) -> Value {
         }
         None => {
             let mut prompts = Map::new();
-            let isl = input.prompt_input_tokens_mean.unwrap_or(550.0);
-            prompts.insert("isl".into(), length(isl, input.prompt_input_tokens_stddev));
-            if let Some(osl) = input.prompt_output_tokens_mean {
-                prompts.insert("osl".into(), length(osl, input.prompt_output_tokens_stddev));
+            let isl = value(&input.prompt_input_tokens_mean).unwrap_or(550.0);
+            prompts.insert("isl".into(), length(isl, value(&input.prompt_input_tokens_stddev)));
+            if let Some(osl) = value(&input.prompt_output_tokens_mean) {
+                prompts.insert("osl".into(), length(osl, value(&input.prompt_output_tokens_stddev)));
             }
             let entries =
                 input.num_dataset_entries.or(profiling.requests).or(profiling.sessions).unwrap_or(100);
@@ -113,6 +114,9 @@ fn phase(kind: &str, plan: &PhasePlan) -> Value {
     }
     if let Some(concurrency) = plan.concurrency {
         set("concurrency", json!(concurrency));
+    }
+    if let Some(prefill) = plan.prefill_concurrency {
+        set("prefill_concurrency", json!(prefill));
     }
     if let Some(requests) = plan.requests {
         set("requests", json!(requests));

@@ -10,8 +10,6 @@ mod run;
 mod scrape;
 mod secrets;
 mod side_by_side;
-mod verdict;
-mod trace;
 mod tax;
 mod trace;
 mod verdict;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokmeter_engine::dataset::{Dataset, DatasetConfig};
+use tokmeter_engine::delivery::Delivery;
 use tokmeter_engine::endpoint::{Endpoint, EndpointType};
-use tokmeter_engine::request::{RequestConfig, Target};
+use tokmeter_engine::request::{ModelSelection, RequestConfig, Target};
 use tokmeter_engine::run::{PhaseConfig, RunConfig, TokenPolicy};
 use tokmeter_engine::schedule::{Cancellations, LoadConfig, LoadContext, PhasePlan, Schedule, Share};
 use tokmeter_engine::seed::Seed;
@@ -26,6 +27,8 @@ pub struct Played {
     /// First instant of the profiling phase, wall clock.
     pub start_ns: i64,
     pub seed: Seed,
+    /// Asked against delivered, as the run says.
+    pub delivery: Delivery,
 }
 
 /// A run to make.
@@ -80,6 +83,8 @@ impl Play {
         let request = RequestConfig {
             endpoint: Arc::new(endpoint),
             models: vec![Arc::from("sim-model")],
+            model_selection: ModelSelection::RoundRobin,
+            seed,
             targets: vec![Target { origin, path: Arc::from("/v1/chat/completions"), authorization: None }],
             streaming: true,
             api_key: None,
@@ -123,7 +128,8 @@ impl Play {
         let start_ns = outcome.profiling().expect("profiling ran").start.0 as i64;
         let served = sim.stop().expect("the simulator stops");
         let log = served.requests.into_iter().collect();
-        Played { records: outcome.sink.0, log, dataset, plan, start_ns, seed }
+        let delivery = outcome.delivery.expect("profiling ran");
+        Played { records: outcome.sink.0, log, dataset, plan, start_ns, seed, delivery }
     }
 }
 

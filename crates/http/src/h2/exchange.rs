@@ -229,6 +229,7 @@ impl Running<'_, '_> {
             body.bytes.reserve(FIRST_BODY_ROOM);
         }
         body.append_read(data, at, self.shared.wire.last_lag());
+        self.terms.show(self.draft);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use tokmeter_record::format::summary_json::{RunInfo, SummaryDocument};
 use tokmeter_record::format::timeslices::TimeslicesDocument;
 use tokmeter_record::statistics::Window;
 
-use super::{Finished, report, server_metrics, window};
+use super::{Finished, asked, report, server_metrics, window};
 use crate::args::profile::ProfileArgs;
 use crate::exit::Failure;
 use crate::settings::profile::ProfileSettings;
@@ -105,16 +105,15 @@ pub fn write_summary(args: &ProfileArgs, command_line: &str, finished: &Finished
 }
 
 fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
-    let Finished { settings, outcome, summary, verdict: _, server_metrics: collected } = finished;
+    let Finished { identity, settings, outcome, summary, verdict: _, server_metrics: collected } = finished;
     let mut document = SummaryDocument::of(summary, &window(outcome));
     document.benchmark_id = Some(settings.benchmark_id.clone());
     document.input_config = Some(settings.input_config.clone());
     document.run_info = Some(RunInfo {
         benchmark_id: Some(settings.benchmark_id.clone()),
         random_seed: settings.seed_given.then_some(settings.seed.0),
-        trial: Some(0),
         cli_command: Some(command_line.to_owned()),
-        ..RunInfo::default()
+        ..identity.clone()
     });
     document.was_cancelled = Some(outcome.was_cancelled);
     let incomplete = match (&outcome.file_error, outcome.was_cancelled) {
@@ -125,6 +124,7 @@ fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
     document.is_complete = Some(incomplete.is_none());
     document.incomplete_reason = incomplete;
     document.tokmeter.extend(own_facts(finished));
+    document.tokmeter.extend(asked::facts(finished));
     if let Some(collected) = collected {
         document
             .tokmeter
@@ -139,7 +139,7 @@ fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
 
 /// What only tokmeter says, under its own key.
 fn own_facts(finished: &Finished) -> Map<String, Value> {
-    let Finished { settings, outcome, summary, verdict, server_metrics: _ } = finished;
+    let Finished { identity: _, settings, outcome, summary, verdict, server_metrics: _ } = finished;
     let profiling = outcome.phases.iter().find(|phase| phase.phase == BenchmarkPhase::Profiling);
     let facts = json!({
         "version": env!("CARGO_PKG_VERSION"),

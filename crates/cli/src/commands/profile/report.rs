@@ -6,7 +6,7 @@ use anyhow::Result;
 use tokmeter_record::ErrorClass;
 use tokmeter_record::statistics::RunSummary;
 
-use super::{Finished, files, server_metrics, verdict};
+use super::{Finished, asked, files, server_metrics, verdict};
 use crate::args::profile::ProfileArgs;
 use crate::console::number::integer;
 use crate::console::{harmless, side_by_side, summary, width};
@@ -27,6 +27,17 @@ pub fn print(args: &ProfileArgs, finished: &Finished) -> Result<()> {
     Ok(())
 }
 
+/// One of several runs: its outcome, what to know of it, and where its files are.
+pub fn print_brief(finished: &Finished) -> Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "  {}", headline(finished))?;
+    for remark in remarks(finished) {
+        writeln!(out, "  note: {}", harmless(&remark))?;
+    }
+    writeln!(out, "  files in {}", finished.settings.names.directory().display())?;
+    Ok(())
+}
+
 /// All tables as text.
 pub fn tables(args: &ProfileArgs, finished: &Finished, width: u16) -> String {
     let title = args.endpoint.endpoint_type.metadata().metrics_title;
@@ -41,7 +52,7 @@ pub fn tables(args: &ProfileArgs, finished: &Finished, width: u16) -> String {
         let sides = server_metrics::side_by_side(collected, &finished.summary.metrics);
         parts.extend((!sides.is_empty()).then(|| side_by_side::tables(&sides, width)));
     }
-    parts.push(headline(finished));
+    parts.push(headline(finished) + &asked::headline(finished).unwrap_or_default());
     parts.push(verdict::lines(&finished.verdict).join("\n") + "\n");
     parts.join("\n")
 }
@@ -66,6 +77,7 @@ fn headline(finished: &Finished) -> String {
 /// What a reader should know before believing the numbers.
 fn remarks(finished: &Finished) -> Vec<String> {
     let mut remarks = finished.summary.notes.clone();
+    remarks.extend(asked::remarks(finished));
     let notes = &finished.outcome.notes;
     if notes.token_sources.len() > 1 {
         let sources: Vec<_> =

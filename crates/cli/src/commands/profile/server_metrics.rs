@@ -13,6 +13,7 @@ use tokmeter_record::server::known::{self, ServerView};
 use tokmeter_record::statistics::{GpuEnergy, GpuVendor, MetricSet, RunFacts, Window};
 
 use crate::args::profile::ProfileArgs;
+use crate::args::swept::value;
 use crate::commands::server_files::ServerFiles;
 use crate::exit::Failure;
 use crate::settings::profile::ProfileSettings;
@@ -96,7 +97,7 @@ pub fn write(args: &ProfileArgs, settings: &ProfileSettings, collected: &Collect
     let metadata = ParquetMetadata {
         model_names: args.endpoint.model_names.clone(),
         concurrency: settings.load.profiling.concurrency.map(u64::from),
-        request_rate: args.load.request_rate,
+        request_rate: value(&args.load.request_rate),
         ..ParquetMetadata::default()
     };
     let options = options(settings, &collected.outcome);
