@@ -1,6 +1,6 @@
 """dependencies.py: which crate may use which, held against `cargo metadata`.
 
-cli -> engine, sim; engine -> http -> record. Records know no runtime, no network and no engine; the simulator is the
+cli -> engine, gateway, sim; engine -> http -> record; gateway -> http. Records know no runtime, no network and no engine; the simulator is the
 judge of the others and so uses none of them, except in tests of its users.
 """
 import json
@@ -9,8 +9,9 @@ import sys
 
 # normal and build dependencies within the workspace
 ALLOWED = {
-    "tokmeter": {"tokmeter-engine", "tokmeter-sim", "tokmeter-http", "tokmeter-record"},
+    "tokmeter": {"tokmeter-engine", "tokmeter-gateway", "tokmeter-sim", "tokmeter-http", "tokmeter-record"},
     "tokmeter-engine": {"tokmeter-http", "tokmeter-record"},
+    "tokmeter-gateway": {"tokmeter-http", "tokmeter-record"},
     "tokmeter-http": {"tokmeter-record"},
     "tokmeter-record": set(),
     "tokmeter-sim": set(),
@@ -22,6 +23,7 @@ UNREACHABLE = {
     "tokmeter-record": {"tokio", "hyper", "hyper-util", "http", "rustls", "tower", "clap", "ratatui"},
     "tokmeter-http": {"clap", "ratatui", "indicatif"},
     "tokmeter-engine": {"clap", "ratatui", "indicatif"},
+    "tokmeter-gateway": {"clap", "ratatui", "indicatif"},
     "tokmeter-sim": {"clap", "ratatui", "indicatif", "rustls"},
 }
 

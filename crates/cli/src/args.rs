@@ -1,11 +1,21 @@
 //! What can be typed. One file for each command.
 
 pub mod analyze;
+pub mod compare;
 pub mod config;
 pub mod demo;
+pub mod gate;
+pub mod gateway;
+mod load;
+mod multi_run;
 pub mod profile;
+mod readiness;
+pub mod recover;
 pub mod report;
 pub mod sim;
+pub mod swept;
+pub mod tax;
+pub mod verdict;
 
 use clap::{Parser, Subcommand};
 
@@ -23,8 +33,13 @@ pub enum Command {
     Profile(Box<profile::ProfileArgs>),
     Demo(Box<demo::DemoArgs>),
     Analyze(analyze::AnalyzeArgs),
+    Compare(compare::CompareArgs),
+    Gate(gate::GateArgs),
     Report(report::ReportArgs),
+    Recover(recover::RecoverArgs),
     Sim(Box<sim::SimArgs>),
+    Tax(Box<tax::TaxArgs>),
+    Gateway(Box<gateway::GatewayArgs>),
     Config(config::ConfigArgs),
     Completions(CompletionsArgs),
 }

@@ -1,11 +1,16 @@
 //! The commands: what is done. One file for each.
 
 pub mod analyze;
+pub mod compare;
 pub mod config;
 pub mod demo;
+pub mod gate;
+pub mod gateway;
 pub mod profile;
+pub mod recover;
 pub mod report;
 pub mod sim;
+pub mod tax;
 
 use std::ffi::OsString;
 
@@ -24,8 +29,13 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Profile(args) => profile::run(&args, &command_line(&typed)),
         Command::Demo(args) => demo::run(&args),
         Command::Analyze(args) => analyze::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Gate(args) => gate::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Recover(args) => recover::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Tax(args) => tax::run(&args),
+        Command::Gateway(args) => gateway::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => {
             clap_complete::generate(
@@ -82,20 +92,14 @@ fn command_line(typed: &[OsString]) -> String {
             _ if word.starts_with("-H") && word.len() > 2 => {
                 shown.push(format!("-H{}", tokmeter_engine::secret::REDACTED));
             }
-            _ if word.contains('@') => shown.push(without_user_info(&word)),
+            Some((flag, value)) if flag.starts_with('-') => {
+                shown.push(format!("{flag}={}", tokmeter_engine::secret::shown_url(value)));
+            }
+            _ if word.contains(['@', '?']) => shown.push(tokmeter_engine::secret::shown_url(&word)),
             _ => shown.push(word.into_owned()),
         }
     }
     shown.join(" ")
-}
-
-fn without_user_info(word: &str) -> String {
-    match (word.find("://"), word.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => {
-            format!("{}{}", &word[..scheme + 3], &word[at + 1..])
-        }
-        _ => word.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -119,6 +123,8 @@ mod tests {
             "-HX-Key:s3cret",
             "--url",
             "http://u:s3cret@host:1",
+            "--url=u:s3cret@host:2/v1?key=s3cret",
+            "http://host:3/metrics?api_key=s3cret",
             "--extra-inputs",
             "a:s3cret",
             "b:s3cret",

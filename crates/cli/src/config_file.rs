@@ -91,6 +91,13 @@ fn push(flags: &mut Vec<OsString>, argument: &clap::Arg, key: &str, value: &Valu
             Ok(())
         }
         _ if is_switch => Err(format!("`{key}` takes true or false")),
+        // A flag that is given once takes its values with commas: a sweep.
+        Value::Sequence(items) if matches!(argument.get_action(), ArgAction::Set) => {
+            let words: Option<Vec<String>> = items.iter().map(word).collect();
+            let words = words.ok_or_else(|| format!("`{key}` takes plain values"))?;
+            flags.push(format!("{flag}={}", words.join(",")).into());
+            Ok(())
+        }
         Value::Sequence(items) => items.iter().try_for_each(|item| push(flags, argument, key, item)),
         Value::Mapping(_) => {
             let json = serde_json::to_string(value).map_err(|error| format!("`{key}`: {error}"))?;
@@ -98,15 +105,21 @@ fn push(flags: &mut Vec<OsString>, argument: &clap::Arg, key: &str, value: &Valu
             Ok(())
         }
         scalar => {
-            let text = match scalar {
-                Value::String(text) => text.clone(),
-                Value::Bool(flag) => flag.to_string(),
-                Value::Number(number) => number.to_string(),
-                other => return Err(format!("`{key}` has a value of an unknown kind: {other:?}")),
-            };
+            let text =
+                word(scalar).ok_or_else(|| format!("`{key}` has a value of an unknown kind: {scalar:?}"))?;
             flags.push(format!("{flag}={text}").into());
             Ok(())
         }
+    }
+}
+
+/// A plain value as it is typed.
+fn word(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 
@@ -150,6 +163,13 @@ mod tests {
             words(&flags),
             ["--model-names=m", "--request-count=5", "--streaming", "--header=A:1", "--header=B:2"]
         );
+    }
+
+    #[test]
+    fn a_list_for_a_flag_of_one_value_is_a_sweep() {
+        let file = file("concurrency: [1, 2, 4]\nheader: [A:1, B:2]\n");
+        let flags = flags("profile", file.path(), None).unwrap();
+        assert_eq!(words(&flags), ["--concurrency=1,2,4", "--header=A:1", "--header=B:2"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tokmeter_record::RequestRecord;
 use tokmeter_record::metric::catalogue as m;
 
 use crate::decode::Collected;
+use crate::delivery::Instants;
 use crate::live::Live;
 use crate::notes::RunNotes;
 
@@ -20,8 +21,12 @@ const FLUSH_EVERY: Duration = Duration::from_millis(500);
 
 /// Takes every record of a run, in the order in which they were decoded.
 pub trait RecordSink: Send {
-    /// One record, of any phase and outcome, with its answer text when the run keeps texts.
-    fn record(&mut self, record: &RequestRecord, text: Option<&str>) -> io::Result<()>;
+    /// One record, of any phase and outcome, with its answer text when the run keeps texts and with its trace
+    /// when the run keeps traces.
+    ///
+    /// # Errors
+    /// The first file that cannot be written; the run is stopped.
+    fn record(&mut self, record: &RequestRecord, text: Option<&str>) -> Result<(), CollectorError>;
 }
 
 /// Where the collector writes.
@@ -35,6 +40,7 @@ pub(crate) struct CollectorFiles {
 pub(crate) struct CollectorOutcome<S> {
     pub sink: S,
     pub notes: RunNotes,
+    pub instants: Instants,
     /// The first file error; everything after it was counted, but not written.
     pub error: Option<CollectorError>,
 }
@@ -73,9 +79,9 @@ pub(crate) struct Collector<S> {
     records: Option<LineFile>,
     raw: Option<LineFile>,
     sink: S,
-    sink_path: PathBuf,
     live: Arc<Live>,
     notes: RunNotes,
+    instants: Instants,
     error: Option<CollectorError>,
     on_error: Box<dyn Fn() + Send>,
 }
@@ -85,7 +91,6 @@ impl<S: RecordSink> Collector<S> {
     pub(crate) fn create(
         files: &CollectorFiles,
         sink: S,
-        sink_path: PathBuf,
         live: Arc<Live>,
         on_error: Box<dyn Fn() + Send>,
     ) -> Result<Self, CollectorError> {
@@ -93,9 +98,9 @@ impl<S: RecordSink> Collector<S> {
             records: files.records.as_deref().map(LineFile::create).transpose()?,
             raw: files.raw.as_deref().map(LineFile::create).transpose()?,
             sink,
-            sink_path,
             live,
             notes: RunNotes::default(),
+            instants: Instants::default(),
             error: None,
             on_error,
         })
@@ -116,7 +121,7 @@ impl<S: RecordSink> Collector<S> {
             }
         }
         self.flush();
-        CollectorOutcome { sink: self.sink, notes: self.notes, error: self.error }
+        CollectorOutcome { sink: self.sink, notes: self.notes, instants: self.instants, error: self.error }
     }
 
     fn take(&mut self, collected: &Collected) {
@@ -124,12 +129,10 @@ impl<S: RecordSink> Collector<S> {
         let tokens = record.metrics.number(m::OUTPUT_SEQUENCE_LENGTH).unwrap_or(0.0) as u64;
         self.live.record(record.is_success(), record.metadata.was_cancelled, tokens);
         self.notes.add(record, &collected.notes);
+        self.instants.add(record.metadata.benchmark_phase, collected.instants);
         let written = write_line(&mut self.records, &collected.line)
             .and_then(|()| write_line(&mut self.raw, &collected.raw_line));
-        let sunk = self
-            .sink
-            .record(record, collected.text.as_deref())
-            .map_err(|source| CollectorError { path: self.sink_path.clone(), source });
+        let sunk = self.sink.record(record, collected.text.as_deref());
         self.note_error(written.and(sunk));
     }
 

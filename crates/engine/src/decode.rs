@@ -13,13 +13,16 @@ use tokio::sync::oneshot;
 use tokmeter_http::exchange::Exchange;
 use tokmeter_record::format::records;
 use tokmeter_record::metric::Slos;
+use tokmeter_record::trace::StampSource;
 use tokmeter_record::{ClockAnchor, Metadata, MonoNs, RequestRecord};
 use uuid::Uuid;
 
 use crate::dataset::Session;
+use crate::delivery::RequestInstants;
 use crate::endpoint::{Decoder, ExchangeView, Message, Reply};
 use crate::plan::PhaseIdentity;
 use crate::request::RequestBuilder;
+use crate::truth::{SentPrefixes, TokenFacts};
 pub(crate) use outcome::headers as shown_headers;
 pub(crate) use tokens::TokenCounting;
 pub use tokens::TokenSource;
@@ -60,10 +63,12 @@ pub(crate) struct Collected {
     pub text: Option<String>,
     /// Facts about the answer that are counted, but are no metric of the record.
     pub notes: Notes,
+    /// When it was intended, sent and over.
+    pub instants: RequestInstants,
 }
 
 /// Facts about one answer that the run counts and tells of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Notes {
     /// Where the token counts came from.
     pub token_source: Option<TokenSource>,
@@ -73,8 +78,14 @@ pub struct Notes {
     pub events: u32,
     /// See `events`.
     pub coalesced_events: u32,
+    /// Reads that held more than one event.
+    pub coalesced_reads: u32,
+    /// Where the receive stamps came from, of an answer.
+    pub stamp_source: Option<StampSource>,
     /// The request was sent again on a new connection.
     pub retried: bool,
+    /// Lengths asked and measured, and the cache; of successes.
+    pub tokens: Option<TokenFacts>,
 }
 
 /// What a run's decoders are asked to produce.
@@ -86,6 +97,7 @@ pub(crate) struct DecodeOptions {
     pub raw: bool,
     pub http_trace: bool,
     pub outputs: bool,
+    pub keep_trace: bool,
     pub slos: Slos,
 }
 
@@ -96,6 +108,7 @@ pub(crate) struct DecoderParts {
     pub collector: Sender<Collected>,
     pub requests: Arc<RequestBuilder>,
     pub tokens: Arc<TokenCounting>,
+    pub prefixes: Arc<SentPrefixes>,
     pub anchor: ClockAnchor,
     pub options: DecodeOptions,
 }
@@ -121,7 +134,11 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
         (None, Some(view)) => decoder.decode(&view),
         _ => Reply::default(),
     };
-    let error = outcome::error(exchange, &reply);
+    let scrubber = parts.requests.scrubber();
+    let mut error = outcome::error(exchange, &reply);
+    if let Some(error) = &mut error {
+        outcome::scrub(error, scrubber);
+    }
     if let Some(reply_to) = finished.reply_to.take() {
         // The shard may have given up on the session in the meantime.
         let _ = reply_to.send(error.is_none().then(|| reply.content.clone()));
@@ -147,7 +164,10 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
         done_without_finish: error.is_none() && reply.ended_by_marker_only(),
         events: reply.events,
         coalesced_events: reply.coalesced_events,
-        retried: !exchange.trace.attempts.is_empty(),
+        coalesced_reads: reply.coalesced_reads,
+        stamp_source: exchange.head.as_ref().map(|_| exchange.trace.stamp_source),
+        retried: measure::stale_attempts(&exchange.trace) > 0,
+        tokens: error.is_none().then(|| token_facts(parts, &finished, &reply, &counts)),
     };
     let anchor = &parts.anchor;
     let start = exchange.trace.start_ns.unwrap_or(finished.intended);
@@ -158,6 +178,12 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
         .or(exchange.trace.response_receive_end_ns)
         .or(exchange.trace.response_headers_received_ns)
         .unwrap_or(start);
+    let instants = RequestInstants {
+        intended: finished.intended,
+        start,
+        send_start: exchange.trace.request_send_start_ns,
+        end,
+    };
     let acknowledged = match &exchange.head {
         Some(head) if head.status.is_success() => exchange.trace.response_headers_received_ns,
         _ => None,
@@ -186,18 +212,55 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
         root_correlation_id: Some(correlation_id.clone()),
         x_correlation_id: Some(correlation_id),
     };
-    let trace_data =
-        parts.options.http_trace.then(|| outcome::trace_data(&finished, &parts.requests, anchor));
+    let options = &parts.options;
+    let trace = || outcome::trace_data(&finished, &parts.requests, anchor, options.http_trace);
+    let trace_data = options.http_trace.then(trace);
     let mut record = RequestRecord { metadata, metrics, trace_data, error };
-    parts.options.slos.mark(&mut record);
+    options.slos.mark(&mut record);
 
     let mut line = Vec::new();
     if parts.options.records {
         line.reserve(4096);
         records::write_line(&mut line, &record);
+        // Without the trace, nothing in a record but its error is a server's text.
+        if record.trace_data.is_some() {
+            scrubber.line(&mut line);
+        }
     }
-    let raw_line =
+    if options.keep_trace && record.trace_data.is_none() {
+        record.trace_data = Some(trace());
+    }
+    // Files of the sink are written from the record itself.
+    for headers in record.trace_data.iter_mut().filter_map(|trace| trace.response_headers.as_mut()) {
+        headers.values_mut().for_each(|value| scrubber.text(value));
+    }
+    let mut raw_line =
         if parts.options.raw { raw::line(&record, &finished, &parts.requests) } else { Vec::new() };
-    let text = (parts.options.outputs && record.is_success()).then_some(reply.content);
-    Collected { record, line, raw_line, text, notes }
+    scrubber.line(&mut raw_line);
+    let mut text = (parts.options.outputs && record.is_success()).then_some(reply.content);
+    if let Some(text) = &mut text {
+        scrubber.text(text);
+    }
+    Collected { record, line, raw_line, text, notes, instants }
+}
+
+fn token_facts(
+    parts: &DecoderParts,
+    finished: &Finished,
+    reply: &Reply,
+    counts: &tokens::TokenCounts,
+) -> TokenFacts {
+    let session = &finished.session;
+    let turn = &session.turns[finished.turn_index as usize];
+    let alone = finished.history.is_empty() && session.system.is_none() && session.context.is_none();
+    let of_usage = |tokens: Option<i64>| tokens.map(|tokens| tokens.max(0) as u64);
+    let usage = reply.usage.as_ref();
+    TokenFacts {
+        asked_input: turn.input_tokens.filter(|_| alone).map(u64::from),
+        asked_output: turn.output_tokens.map(u64::from),
+        prompt: usage.and_then(|usage| of_usage(usage.prompt)),
+        output: counts.output_sequence(),
+        cached: usage.and_then(|usage| of_usage(usage.cache_read)),
+        sent_before: parts.prefixes.share_sent_before(&finished.body),
+    }
 }

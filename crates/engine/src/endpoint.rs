@@ -240,6 +240,8 @@ pub struct Reply {
     pub last_event_at: Option<MonoNs>,
     /// Events that shared their read with an earlier event (their stamp is the last segment's).
     pub coalesced_events: u32,
+    /// Reads that held more than one event.
+    pub coalesced_reads: u32,
     /// All events, comments excluded; 1 for an answer that is no stream.
     pub events: u32,
     /// Comment lines of the stream (keep-alive pings).

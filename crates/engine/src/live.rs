@@ -16,6 +16,7 @@ pub struct Live {
     slot_waits: AtomicU64,
     decode_stalls: AtomicU64,
     decode_backlog_high: AtomicUsize,
+    shard_busy_ppm: AtomicU64,
 }
 
 /// One reading of [`Live`].
@@ -39,6 +40,8 @@ pub struct LiveCounts {
     pub decode_stalls: u64,
     /// Most exchanges that ever waited to be decoded.
     pub decode_backlog_high: u64,
+    /// CPU time of the busiest shard over the length of its busiest phase, millionths.
+    pub shard_busy_ppm: u64,
 }
 
 impl LiveCounts {
@@ -78,6 +81,10 @@ impl Live {
         self.decode_backlog_high.fetch_max(waiting, Relaxed);
     }
 
+    pub(crate) fn shard_was_busy(&self, ppm: u64) {
+        self.shard_busy_ppm.fetch_max(ppm, Relaxed);
+    }
+
     pub(crate) fn record(&self, success: bool, cancelled: bool, output_tokens: u64) {
         let counter = match (success, cancelled) {
             (true, _) => &self.succeeded,
@@ -100,6 +107,7 @@ impl Live {
             slot_waits: self.slot_waits.load(Relaxed),
             decode_stalls: self.decode_stalls.load(Relaxed),
             decode_backlog_high: self.decode_backlog_high.load(Relaxed) as u64,
+            shard_busy_ppm: self.shard_busy_ppm.load(Relaxed),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokmeter_record::{BenchmarkPhase, MonoNs};
 
 use crate::schedule::{Schedule, TraceClock};
+use crate::slots::Slots;
 
 /// Which phase a request belongs to; shared by all its requests.
 #[derive(Debug)]
@@ -110,15 +111,15 @@ pub enum ShardLoad {
     Rate {
         /// This shard's arrivals.
         arrivals: Schedule,
-        /// Most requests in flight at once on this shard; arrivals beyond wait, visibly.
-        max_in_flight: Option<usize>,
+        /// Most requests in flight at once in the phase; arrivals beyond wait, visibly.
+        max_in_flight: Option<Slots>,
     },
     /// Open loop of sessions: each begins at the instant its job carries.
     Sessions {
         /// When their later turns are due.
         pacing: TurnPacing,
-        /// Most sessions in flight at once on this shard; arrivals beyond wait, visibly.
-        max_in_flight: Option<usize>,
+        /// Most sessions in flight at once in the phase; arrivals beyond wait, visibly.
+        max_in_flight: Option<Slots>,
     },
 }
 
@@ -132,6 +133,10 @@ pub struct ShardPlan {
     pub start: MonoNs,
     /// This shard's load.
     pub load: ShardLoad,
+    /// Slots that a request holds until its first token.
+    pub prefill: Option<Slots>,
+    /// Caps of the phase that this shard opens, slot by slot, while their ramps last.
+    pub opens: Vec<Slots>,
     /// No request is started at or after this instant.
     pub stop_at: Option<MonoNs>,
     /// How long requests in flight may go on after the stop, ns; `None` waits for all.

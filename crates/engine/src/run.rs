@@ -19,6 +19,7 @@ pub use phase::{PhaseConfig, PhaseReport};
 use crate::collect::{Collector, CollectorError, CollectorFiles, CollectorOutcome, RecordSink};
 use crate::dataset::Dataset;
 use crate::decode::{self, DecodeOptions, DecoderParts, TokenCounting};
+use crate::delivery::Delivery;
 use crate::health::{Health, HealthReport};
 use crate::live::{Live, LiveCounts};
 use crate::notes::RunNotes;
@@ -26,6 +27,7 @@ use crate::request::{RequestBuilder, RequestConfig};
 use crate::seed::Seed;
 use crate::shard::{self, ExchangeQueue, ShardError, ShardHandle, ShardParts};
 use crate::tokenizer::Tokenizer;
+use crate::truth::SentPrefixes;
 
 /// Exchanges that may wait for a decoder, each.
 const DECODE_QUEUE: usize = 512;
@@ -71,6 +73,8 @@ pub struct RunConfig {
     pub http_trace: bool,
     /// Keep answer texts for the sink.
     pub keep_text: bool,
+    /// Make traces for the sink, also when the records have none.
+    pub keep_trace: bool,
     /// What makes a request good (`--goodput`).
     pub slos: Slos,
 }
@@ -102,6 +106,8 @@ pub struct RunOutcome<S> {
     pub was_cancelled: bool,
     /// Counts beside the metrics.
     pub notes: RunNotes,
+    /// Load asked and delivered in the profiling phase; absent when it did not begin.
+    pub delivery: Option<Delivery>,
     /// Counters at the end.
     pub counts: LiveCounts,
     /// How this machine and process did during the run.
@@ -135,14 +141,13 @@ pub enum PhaseEvent<'a> {
     End(&'a PhaseReport),
 }
 
-/// Carries out a run. `sink_path` names the sink's file in errors. `on_phase` is told when phases begin and end.
+/// Carries out a run. `on_phase` is told when phases begin and end.
 ///
 /// # Errors
 /// When a thread, a connection setting or a file makes the run impossible. A failed request is no error.
 pub fn run<S: RecordSink + 'static>(
     config: RunConfig,
     sink: S,
-    sink_path: PathBuf,
     live: Arc<Live>,
     control: &RunControl,
     mut on_phase: impl FnMut(PhaseEvent),
@@ -155,7 +160,7 @@ pub fn run<S: RecordSink + 'static>(
 
     let files = CollectorFiles { records: config.records_file.clone(), raw: config.raw_file.clone() };
     let stop = control.clone();
-    let collector = Collector::create(&files, sink, sink_path, live.clone(), Box::new(move || stop.stop()))?;
+    let collector = Collector::create(&files, sink, live.clone(), Box::new(move || stop.stop()))?;
     let collector = spawn("collector", move || collector.run(&from_decoders))?;
 
     let tokens =
@@ -172,8 +177,10 @@ pub fn run<S: RecordSink + 'static>(
         raw: config.raw_file.is_some(),
         http_trace: config.http_trace,
         outputs: config.keep_text,
+        keep_trace: config.keep_trace,
         slos: config.slos,
     };
+    let prefixes = Arc::new(SentPrefixes::default());
     let mut decoders = Vec::new();
     for index in 0..config.decoders {
         let parts = DecoderParts {
@@ -182,6 +189,7 @@ pub fn run<S: RecordSink + 'static>(
             collector: to_collector.clone(),
             requests: builder.clone(),
             tokens: tokens.clone(),
+            prefixes: prefixes.clone(),
             anchor,
             options: options.clone(),
         };
@@ -224,10 +232,16 @@ pub fn run<S: RecordSink + 'static>(
     for decoder in decoders {
         decoder.join().map_err(|_| RunError::Panicked("decode"))?;
     }
-    let CollectorOutcome { sink, notes, error } =
+    let CollectorOutcome { sink, notes, instants, error } =
         collector.join().map_err(|_| RunError::Panicked("collector"))?;
+    let profiling = config.phases.iter().zip(&phases);
+    let delivery = profiling
+        .filter(|(config, _)| config.phase == BenchmarkPhase::Profiling)
+        .map(|(config, report)| Delivery::of(config, report, &instants))
+        .next();
     Ok(RunOutcome {
         sink,
+        delivery,
         phases,
         was_cancelled: control.was_interrupted(),
         notes,

@@ -58,9 +58,128 @@ pub fn is_sensitive(name: &str) -> bool {
     !HARMLESS.contains(&name.as_str()) && PARTS.iter().any(|part| name.contains(part))
 }
 
+/// Secrets shorter than this are not looked for: they would be found in innocent text.
+const SHORTEST: usize = 6;
+/// How deep a secret is looked for in JSON that holds JSON as text.
+const NESTED_QUOTES: usize = 5;
+
+/// Finds the run's own secrets in what a server sends back: some repeat the key they refuse in the error body,
+/// proxies repeat whole requests.
+#[derive(Clone, Debug, Default)]
+pub struct Scrubber {
+    secrets: Vec<Secret>,
+}
+
+impl Scrubber {
+    /// A scrubber of these values; short ones are left out.
+    pub fn new(values: impl IntoIterator<Item = String>) -> Self {
+        let mut secrets: Vec<Secret> = Vec::new();
+        for value in values {
+            let mut form = value;
+            // As it stands in a JSON text, and in a JSON text that is quoted in another one.
+            for _ in 0..NESTED_QUOTES {
+                let quoted = serde_json::to_string(&form).unwrap_or_default();
+                let escaped =
+                    quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(str::to_owned);
+                let secret = Secret::new(form);
+                if secret.0.len() >= SHORTEST && !secrets.contains(&secret) {
+                    secrets.push(secret);
+                }
+                form = escaped.unwrap_or_default();
+            }
+        }
+        // A secret that holds another one goes first.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.0.len()));
+        Scrubber { secrets }
+    }
+
+    /// Replaces every secret in a text.
+    pub fn text(&self, text: &mut String) {
+        for secret in &self.secrets {
+            if text.contains(&*secret.0) {
+                *text = text.replace(&*secret.0, REDACTED);
+            }
+        }
+    }
+
+    /// Replaces every secret in a line of JSON.
+    pub fn line(&self, line: &mut Vec<u8>) {
+        for secret in &self.secrets {
+            if memchr::memmem::find(line, secret.0.as_bytes()).is_some() {
+                let text = String::from_utf8_lossy(line).replace(&*secret.0, REDACTED);
+                *line = text.into_bytes();
+            }
+        }
+    }
+}
+
+/// A URL, or anything with one in it, as files show it: without `user:password@`, and with the values of query
+/// parameters that hold secrets replaced.
+pub fn shown_url(url: &str) -> String {
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    let authority_end = url[authority..].find(['/', '?', '#']).map_or(url.len(), |at| authority + at);
+    let mut shown = match url[authority..authority_end].rfind('@') {
+        Some(at) => format!("{}{}", &url[..authority], &url[authority + at + 1..]),
+        None => url.to_owned(),
+    };
+    let Some(query) = shown.find('?') else { return shown };
+    let pairs: Vec<String> = shown[query + 1..].split('&').map(shown_pair).collect();
+    shown.truncate(query + 1);
+    shown.push_str(&pairs.join("&"));
+    shown
+}
+
+fn shown_pair(pair: &str) -> String {
+    match pair.split_once('=') {
+        Some((name, _)) if is_sensitive_parameter(name) => format!("{name}={REDACTED}"),
+        _ => pair.to_owned(),
+    }
+}
+
+/// Whether a query parameter of this name holds a secret; `key` and `sig` do in cloud APIs.
+fn is_sensitive_parameter(name: &str) -> bool {
+    is_sensitive(name) || ["key", "sig", "code"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Values of the query parameters that hold secrets.
+pub fn secrets_of_query(path: &str) -> impl Iterator<Item = String> {
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(name, _)| is_sensitive_parameter(name))
+        .map(|(_, value)| value.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_found_plain_and_escaped() {
+        let scrubber = Scrubber::new(["sk-12345".to_owned(), "pa\"ss\\word".to_owned(), "abc".to_owned()]);
+        let mut text = "key sk-12345, sk-12345; abc".to_owned();
+        scrubber.text(&mut text);
+        assert_eq!(text, "key <redacted>, <redacted>; abc");
+        let mut line = serde_json::to_vec("it was pa\"ss\\word").unwrap();
+        scrubber.line(&mut line);
+        assert_eq!(line, b"\"it was <redacted>\"");
+        assert!(!format!("{scrubber:?}").contains("12345"));
+    }
+
+    #[test]
+    fn urls_show_neither_users_nor_keys() {
+        for (url, shown) in [
+            ("http://user:pw@host:80/v1?key=abc&model=m", "http://host:80/v1?key=<redacted>&model=m"),
+            ("host:8000", "host:8000"),
+            ("user:p@ss@host/path", "host/path"),
+            ("/v1/chat?api_key=x", "/v1/chat?api_key=<redacted>"),
+            ("http://host/a@b?x=1", "http://host/a@b?x=1"),
+        ] {
+            assert_eq!(shown_url(url), shown);
+        }
+        assert_eq!(secrets_of_query("/v1?key=abc&model=m").collect::<Vec<_>>(), ["abc"]);
+    }
 
     #[test]
     fn a_secret_never_prints() {

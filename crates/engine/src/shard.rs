@@ -2,6 +2,8 @@
 //! says so, and hands the raw exchanges on. It never parses, never writes, never waits for a writer.
 
 mod arrivals;
+mod busy;
+mod prefill;
 mod queue;
 mod session;
 mod slot;
@@ -12,7 +14,7 @@ use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokmeter_http::{Client, ClientConfig, ConfigError, clock};
 use tokmeter_record::MonoNs;
@@ -21,10 +23,13 @@ pub(crate) use queue::ExchangeQueue;
 use queue::Overflow;
 
 use crate::decode::Finished;
+use crate::endpoint::Decoder;
 use crate::feed::{Feed, Job, Next};
 use crate::live::Live;
 use crate::plan::{Budget, PhaseIdentity, ShardLoad, ShardPlan};
 use crate::request::RequestBuilder;
+use crate::slots::{SlotPermit, Slots};
+use busy::Busy;
 use timer::Timer;
 
 /// Why a shard could not start.
@@ -79,6 +84,8 @@ pub(crate) struct Shard {
     client: Client,
     timer: Timer,
     requests: Arc<RequestBuilder>,
+    /// Finds first tokens while an answer is under way, for prefill slots.
+    first_tokens: Decoder,
     exchanges: Overflow,
     flushing: Cell<bool>,
     live: Arc<Live>,
@@ -127,6 +134,7 @@ fn run(
             index: parts.index,
             client,
             timer,
+            first_tokens: parts.requests.decoder(false),
             requests: parts.requests,
             exchanges: parts.exchanges.overflow(),
             flushing: Cell::new(false),
@@ -149,6 +157,7 @@ impl Shard {
     async fn run_phase(self: &Rc<Self>, assignment: Assignment, urgency: watch::Receiver<Urgency>) {
         let Assignment { plan, feed, done } = assignment;
         let (stop, stopped) = watch::channel(false);
+        let busy = Busy::start(plan.start);
         let mut work = JoinSet::new();
         let context = Rc::new(PhaseContext {
             shard: self.clone(),
@@ -156,9 +165,15 @@ impl Shard {
             budget: plan.budget,
             start: plan.start,
             stop_at: plan.stop_at,
+            prefill: plan.prefill,
             feed,
             stopped,
         });
+        // Ends with this function, whether or not all slots have opened.
+        let mut ramps = JoinSet::new();
+        for slots in plan.opens {
+            ramps.spawn_local(open_slots(context.clone(), slots));
+        }
         match plan.load {
             ShardLoad::Slots { free_at } => {
                 for free_at in free_at {
@@ -191,6 +206,7 @@ impl Shard {
         while !self.exchanges.flush() {
             self.timer.until(clock::now().after(RETRY_NS)).await;
         }
+        self.live.shard_was_busy(busy.ppm());
         let _ = done.send(self.last_end.get());
     }
 
@@ -250,6 +266,7 @@ struct PhaseContext {
     budget: Arc<Budget>,
     start: MonoNs,
     stop_at: Option<MonoNs>,
+    prefill: Option<Slots>,
     feed: Feed,
     stopped: watch::Receiver<bool>,
 }
@@ -286,16 +303,29 @@ impl PhaseContext {
     }
 
     /// Waits for a permit; `None` when the phase was stopped before. Waiting is counted.
-    async fn slot(&self, slots: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-        if let Ok(permit) = slots.clone().try_acquire_owned() {
+    async fn slot(&self, slots: &Slots) -> Option<SlotPermit> {
+        if let Some(permit) = slots.try_take() {
             return Some(permit);
         }
         self.shard.live.waited_for_slot();
+        let from = clock::now();
         let mut stopped = self.stopped.clone();
-        tokio::select! {
-            permit = slots.clone().acquire_owned() => permit.ok(),
+        let permit = tokio::select! {
+            permit = slots.take() => permit,
             _ = stopped.wait_for(|stopped| *stopped) => None,
+        };
+        slots.waited(from, clock::now(), permit.is_some());
+        permit
+    }
+}
+
+/// Opens the slots of a ramp when they are due.
+async fn open_slots(context: Rc<PhaseContext>, slots: Slots) {
+    for offset_ns in slots.later_openings() {
+        if !context.sleep_until(context.start.after(offset_ns)).await {
+            return;
         }
+        slots.open_one();
     }
 }
 

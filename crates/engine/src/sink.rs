@@ -1,52 +1,117 @@
-//! The sink of an ordinary run: statistics of all records, and the answers where they are wanted.
+//! The sink of an ordinary run: statistics of all records, and the files that are written from records beside
+//! their lines.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use tokmeter_record::format::har::HarWriter;
 use tokmeter_record::format::outputs::OutputsWriter;
+use tokmeter_record::format::perfetto::PerfettoWriter;
 use tokmeter_record::statistics::RunStatistics;
 use tokmeter_record::{BenchmarkPhase, RequestRecord};
 
-use crate::collect::RecordSink;
+use crate::collect::{CollectorError, RecordSink};
 
-/// Statistics and `outputs.json`.
+type Buffered = BufWriter<File>;
+
+/// Files beside the records, those that are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct SinkFiles {
+    /// The answers: `outputs.json`.
+    pub outputs: Option<PathBuf>,
+    /// HTTP Archive.
+    pub har: Option<PathBuf>,
+    /// Chrome trace.
+    pub perfetto: Option<PathBuf>,
+}
+
+/// A file on its way, with its name for errors.
+struct Open<W> {
+    path: PathBuf,
+    writer: W,
+}
+
+impl<W> Open<W> {
+    fn create(
+        path: Option<&PathBuf>,
+        begin: impl FnOnce(Buffered) -> io::Result<W>,
+    ) -> Result<Option<Open<W>>, CollectorError> {
+        let Some(path) = path else { return Ok(None) };
+        let begun = File::create(path).and_then(|file| begin(BufWriter::with_capacity(1 << 18, file)));
+        begun.map(|writer| Some(Open { path: path.clone(), writer })).map_err(|source| error(path, source))
+    }
+
+    fn write<T>(&mut self, write: impl FnOnce(&mut W) -> io::Result<T>) -> Result<(), CollectorError> {
+        write(&mut self.writer).map(drop).map_err(|source| error(&self.path, source))
+    }
+
+    fn finish(self, finish: impl FnOnce(W) -> io::Result<Buffered>) -> Result<(), CollectorError> {
+        let finished = finish(self.writer).and_then(|mut file| file.flush());
+        finished.map_err(|source| error(&self.path, source))
+    }
+}
+
+fn error(path: &Path, source: io::Error) -> CollectorError {
+    CollectorError { path: path.to_owned(), source }
+}
+
+/// Statistics, `outputs.json`, HTTP Archive and Chrome trace.
 pub struct RunSink {
     /// Fed with every record.
     pub statistics: RunStatistics,
-    outputs: Option<OutputsWriter<BufWriter<File>>>,
+    outputs: Option<Open<OutputsWriter<Buffered>>>,
+    har: Option<Open<HarWriter<Buffered>>>,
+    perfetto: Option<Open<PerfettoWriter<Buffered>>>,
 }
 
 impl RunSink {
-    /// A sink; `outputs` is the path of `outputs.json`, when wanted.
+    /// A sink; the run begins after this.
     ///
     /// # Errors
-    /// When that file cannot be created.
-    pub fn create(statistics: RunStatistics, outputs: Option<&Path>) -> io::Result<Self> {
-        let create = |path: &Path| OutputsWriter::new(BufWriter::new(File::create(path)?));
-        Ok(RunSink { statistics, outputs: outputs.map(create).transpose()? })
+    /// A file that cannot be created.
+    pub fn create(statistics: RunStatistics, files: &SinkFiles) -> Result<Self, CollectorError> {
+        let begin = tokmeter_http::clock::wall_now();
+        Ok(RunSink {
+            statistics,
+            outputs: Open::create(files.outputs.as_ref(), OutputsWriter::new)?,
+            har: Open::create(files.har.as_ref(), |file| HarWriter::new(file, env!("CARGO_PKG_VERSION")))?,
+            perfetto: Open::create(files.perfetto.as_ref(), |file| PerfettoWriter::new(file, begin))?,
+        })
     }
 
-    /// Ends `outputs.json` and gives the statistics.
+    /// Ends the files and gives the statistics.
     ///
     /// # Errors
-    /// When the file cannot be written to its end.
-    pub fn finish(self) -> io::Result<RunStatistics> {
+    /// A file that cannot be written to its end.
+    pub fn finish(self) -> Result<RunStatistics, CollectorError> {
         if let Some(outputs) = self.outputs {
-            outputs.finish()?.flush()?;
+            outputs.finish(OutputsWriter::finish)?;
+        }
+        if let Some(har) = self.har {
+            har.finish(HarWriter::finish)?;
+        }
+        if let Some(perfetto) = self.perfetto {
+            perfetto.finish(PerfettoWriter::finish)?;
         }
         Ok(self.statistics)
     }
 }
 
 impl RecordSink for RunSink {
-    fn record(&mut self, record: &RequestRecord, text: Option<&str>) -> io::Result<()> {
+    fn record(&mut self, record: &RequestRecord, text: Option<&str>) -> Result<(), CollectorError> {
         self.statistics.add(record);
-        match (&mut self.outputs, text) {
-            (Some(outputs), Some(text)) if record.metadata.benchmark_phase == BenchmarkPhase::Profiling => {
-                outputs.answer(record, text)
-            }
-            _ => Ok(()),
+        if let (Some(outputs), Some(text)) = (&mut self.outputs, text)
+            && record.metadata.benchmark_phase == BenchmarkPhase::Profiling
+        {
+            outputs.write(|writer| writer.answer(record, text))?;
         }
+        if let Some(har) = &mut self.har {
+            har.write(|writer| writer.record(record))?;
+        }
+        if let Some(perfetto) = &mut self.perfetto {
+            perfetto.write(|writer| writer.record(record))?;
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokmeter_record::trace::Attempt;
+use tokmeter_record::trace::{Attempt, AttemptKind};
 use tokmeter_record::{ErrorClass, Phase, Side};
 
 use self::route::{Route, Routes};
@@ -17,9 +17,9 @@ use crate::clock;
 use crate::config::{ClientConfig, ConfigError, Limits, ReuseStrategy};
 use crate::dial::{Dialer, Protocol};
 use crate::draft::Draft;
-use crate::exchange::{Exchange, Origin, Request, ResponseHead};
+use crate::exchange::{Exchange, Origin, Request, ResponseHead, StampedBody};
 use crate::failure::Failure;
-use crate::h1::{H1, H1Request, Terms, WantBody};
+use crate::h1::{H1, H1Request, Terms, WantBody, WatchBody};
 use crate::h2::{H2, Slot};
 use crate::pool::{DialRight, Grant, Kept, Permit, Pool, Wish};
 use crate::stats::{ClientStats, ReceiveLag};
@@ -106,7 +106,7 @@ impl Client {
 
     /// Sends a request and receives its answer. It never fails: whatever happens is in the exchange.
     pub async fn send(&self, request: Request) -> Exchange {
-        self.perform(request, self.config.limits, None).await
+        self.perform(request, self.config.limits, None, None).await
     }
 
     /// The same, but asks with the head of the response whether its body is wanted. If not, the exchange ends
@@ -116,7 +116,17 @@ impl Client {
         request: Request,
         mut want_body: impl FnMut(&ResponseHead) -> bool,
     ) -> Exchange {
-        self.perform(request, self.config.limits, Some(&mut want_body)).await
+        self.perform(request, self.config.limits, Some(&mut want_body), None).await
+    }
+
+    /// The same as [`Client::send`], but shows the body as far as it has come after every read, until `watch`
+    /// returns false: for a caller that acts on a part of an answer while the rest is still under way.
+    pub async fn send_watching(
+        &self,
+        request: Request,
+        mut watch: impl FnMut(&ResponseHead, &StampedBody) -> bool,
+    ) -> Exchange {
+        self.perform(request, self.config.limits, None, Some(&mut watch)).await
     }
 
     /// The same with other limits, and asking with the head of the response whether its body is wanted.
@@ -125,6 +135,7 @@ impl Client {
         request: Request,
         limits: Limits,
         want_body: Option<WantBody<'_>>,
+        watch_body: Option<WatchBody<'_>>,
     ) -> Exchange {
         let start = clock::now();
         let mut draft = Draft::new(start);
@@ -134,6 +145,7 @@ impl Client {
             keep_request: self.config.keep_request,
             sent: &sent,
             want_body: want_body.map(|want| want as WantBody<'_>),
+            watch_body: watch_body.map(|watch| watch as WatchBody<'_>),
         };
         let (timeout, cancel_after) = (request.timeout, request.cancel_after);
         let outcome = {
@@ -231,6 +243,7 @@ impl Client {
         let begun = draft.trace.connection_reused_ns.or(draft.trace.start_ns);
         let now = clock::now();
         draft.trace.attempts.push(Attempt {
+            kind: AttemptKind::StaleConnection,
             start_ns: begun.unwrap_or(now),
             end_ns: now,
             address: carrier.remote(),

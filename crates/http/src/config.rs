@@ -86,11 +86,18 @@ pub struct Limits {
     pub max_headers: usize,
     /// Bytes of a response body. Never more than 4 GiB - 1.
     pub max_body_bytes: usize,
+    /// Bytes of one event of an event stream, and so of one line.
+    pub max_event_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { max_header_bytes: 64 * 1024, max_headers: 100, max_body_bytes: 64 * 1024 * 1024 }
+        Limits {
+            max_header_bytes: 64 * 1024,
+            max_headers: 100,
+            max_body_bytes: 64 * 1024 * 1024,
+            max_event_bytes: 16 * 1024 * 1024,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use tokmeter_record::trace::{ChunkStamp, StampSource};
 use tokmeter_record::{MonoNs, Phase, Trace};
 
+use crate::bound::Bound;
 use crate::exchange::{Exchange, ResponseHead, StampedBody};
 use crate::failure::Failure;
 use crate::io::{Watch, Wire};
@@ -37,6 +38,7 @@ pub(crate) struct Draft {
     pub(crate) request_headers: Option<HeaderMap>,
     pub(crate) head: Option<ResponseHead>,
     pub(crate) body: StampedBody,
+    pub(crate) bound: Bound,
 }
 
 impl Draft {

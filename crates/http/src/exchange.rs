@@ -139,6 +139,15 @@ pub struct ResponseHead {
     pub headers: HeaderMap,
 }
 
+impl ResponseHead {
+    /// Whether the body is an event stream by its content type.
+    pub(crate) fn is_event_stream(&self) -> bool {
+        let value = self.headers.get(http::header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
+        media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    }
+}
+
 /// The raw material of one request: all that is known when it is over.
 #[derive(Debug, Default)]
 pub struct Exchange {

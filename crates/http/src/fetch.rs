@@ -97,7 +97,7 @@ impl Fetcher {
         let limits = Limits { max_body_bytes: max_bytes.min(u32::MAX as usize - 1), ..self.limits };
         let mut decide = Some(want_body);
         let mut want = |head: &ResponseHead| decide.take().is_none_or(|decide| decide(head));
-        FetchResult::from(self.block_on(self.client.perform(request, limits, Some(&mut want))))
+        FetchResult::from(self.block_on(self.client.perform(request, limits, Some(&mut want), None)))
     }
 
     /// Sends any request and waits for its exchange.

@@ -21,10 +21,11 @@ use tokmeter_record::trace::ConnectionInfo;
 use tokmeter_record::{ErrorClass, MonoNs, Side};
 
 use self::drive::Drive;
+use crate::bound::body_too_large;
 use crate::config::Limits;
 use crate::dial::Dialed;
 use crate::draft::Draft;
-use crate::exchange::ResponseHead;
+use crate::exchange::{ResponseHead, StampedBody};
 use crate::failure::Failure;
 use crate::io::{Link, Wire};
 use crate::payload::Payload;
@@ -45,6 +46,9 @@ pub(crate) type H1Request = http::Request<Payload>;
 /// Asked with the head whether the body is wanted.
 pub(crate) type WantBody<'a> = &'a mut (dyn FnMut(&ResponseHead) -> bool + 'a);
 
+/// Shown the body after every read, until it says that it has seen enough.
+pub(crate) type WatchBody<'a> = &'a mut (dyn FnMut(&ResponseHead, &StampedBody) -> bool + 'a);
+
 /// What the exchange of one request has to know beside the request.
 pub(crate) struct Terms<'a> {
     pub(crate) limits: Limits,
@@ -52,6 +56,18 @@ pub(crate) struct Terms<'a> {
     /// Filled when the request is written completely.
     pub(crate) sent: &'a Cell<Option<MonoNs>>,
     pub(crate) want_body: Option<WantBody<'a>>,
+    pub(crate) watch_body: Option<WatchBody<'a>>,
+}
+
+impl Terms<'_> {
+    /// Shows what has come to the caller that asked for it.
+    pub(crate) fn show(&mut self, draft: &Draft) {
+        if let (Some(watch), Some(head)) = (&mut self.watch_body, &draft.head)
+            && !watch(head, &draft.body)
+        {
+            self.watch_body = None;
+        }
+    }
 }
 
 /// A connection, in use or idle.
@@ -291,6 +307,7 @@ impl<R: Future<Output = Response>> Running<'_, '_, R> {
         let (parts, incoming) = response.into_parts();
         let head = ResponseHead { status: parts.status, version: parts.version, headers: parts.headers };
         let wanted = self.terms.want_body.as_mut().is_none_or(|want| want(&head));
+        self.draft.bound.events = head.is_event_stream();
         self.draft.head = Some(head);
         if !wanted {
             return Ok(Some(End::Unwanted));
@@ -310,11 +327,10 @@ impl<R: Future<Output = Response>> Running<'_, '_, R> {
     }
 
     fn take_data(&mut self, data: &[u8]) -> Result<(), Failure> {
-        let body = &mut self.draft.body;
-        if body.bytes.len() + data.len() > self.terms.limits.max_body_bytes {
-            return Err(body_too_large(self.terms.limits.max_body_bytes));
-        }
-        body.append_read(data, self.wire.last_read(), self.wire.last_lag());
+        let draft = &mut *self.draft;
+        draft.bound.admit(&draft.body.bytes, data.len(), &self.terms.limits)?;
+        draft.body.append_read(data, self.wire.last_read(), self.wire.last_lag());
+        self.terms.show(self.draft);
         Ok(())
     }
 
@@ -326,15 +342,6 @@ impl<R: Future<Output = Response>> Running<'_, '_, R> {
         };
         Failure::from_hyper(telling, self.draft.phase(), self.peer, self.terms.limits.max_header_bytes)
     }
-}
-
-/// The response is larger than we take.
-pub(crate) fn body_too_large(limit: usize) -> Failure {
-    Failure::new(
-        ErrorClass::LimitExceeded,
-        Side::Server,
-        format!("the response body exceeds the limit of {limit} bytes"),
-    )
 }
 
 /// Length of the request head as hyper writes it: the write that passes it has sent the headers.

@@ -3,6 +3,7 @@
 //! One [`Request`] goes in, one [`Exchange`] comes out, whatever happened: the raw instants, the raw bytes
 //! with the stamp of the read that held them, and the failure as data.
 
+mod bound;
 mod client;
 pub mod clock;
 mod config;

@@ -15,16 +15,19 @@
 //! ```
 
 mod columns;
+pub mod compare;
 pub mod confidence;
 pub mod distribution;
 mod figures;
 pub mod filter;
+pub mod gate;
 pub mod gauges;
 pub mod insights;
 mod line;
 mod observation;
 pub mod quantity;
 pub mod report;
+pub mod run_file;
 pub mod run_sample;
 pub mod slo;
 pub mod source;

@@ -2,10 +2,12 @@
 
 pub mod aggregate;
 pub mod gpu_telemetry_jsonl;
+pub mod har;
 pub mod inputs;
 mod json_text;
 pub mod names;
 pub mod outputs;
+pub mod perfetto;
 pub mod raw;
 pub mod ready;
 pub mod records;
@@ -15,6 +17,7 @@ pub mod server_jsonl;
 pub mod server_parquet;
 pub mod summary_csv;
 pub mod summary_json;
+pub mod sweep;
 pub mod telemetry;
 pub mod timeslices;
 mod timestamp;

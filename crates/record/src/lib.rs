@@ -5,6 +5,7 @@
 
 pub mod analysis;
 pub mod error;
+pub mod foreign;
 pub mod format;
 pub mod metric;
 pub mod report;
@@ -13,6 +14,7 @@ pub mod server;
 pub mod statistics;
 pub mod time;
 pub mod trace;
+pub mod verdict;
 
 pub use error::{ErrorClass, RequestError, Side};
 pub use metric::{MetricId, MetricValue, Metrics, Slos};

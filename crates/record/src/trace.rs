@@ -4,11 +4,17 @@
 //! (= `Trace<WallNs>`) in files. Field names and omission rules are those of AIPerf's `trace_data`
 //! (base model and connection extension); phase definitions are HAR 1.2's, disjoint and summing up.
 
+mod connection;
+mod span;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub use connection::{Attempt, AttemptKind, ConnectionInfo, TcpInfo};
+pub use span::PhaseSpan;
 
 use crate::time::{ClockAnchor, Instant, MonoNs, WallNs};
 
@@ -50,74 +56,6 @@ pub enum StampSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkStamp<T>(pub T, pub u64);
 
-/// An earlier attempt of the same request: a connection that failed before the first response byte, or an
-/// address that did not answer (happy eyeballs).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt<T> {
-    /// When the attempt began.
-    pub start_ns: T,
-    /// When it was given up.
-    pub end_ns: T,
-    /// The address it went to, if one was known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-    /// Why it was given up.
-    pub reason: String,
-}
-
-/// Facts of the connection that carried the request.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConnectionInfo {
-    /// Number of the connection within the run, unique per shard (`shard * 2^32 + n`).
-    pub connection_id: u64,
-    /// Our address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local_ip: Option<String>,
-    /// Our port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local_port: Option<u16>,
-    /// The peer's address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub remote_ip: Option<String>,
-    /// The peer's port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub remote_port: Option<u16>,
-    /// `1.1` or `2`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub http_version: Option<String>,
-    /// Protocol chosen by ALPN.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alpn: Option<String>,
-    /// For example `TLSv1.3`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls_version: Option<String>,
-    /// Cipher suite by its IANA name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls_cipher: Option<String>,
-    /// Whether the TLS session was resumed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls_resumed: Option<bool>,
-}
-
-impl ConnectionInfo {
-    /// The peer as `address:port`, IPv6 in brackets.
-    pub fn remote_address(&self) -> Option<String> {
-        let (ip, port) = (self.remote_ip.as_deref()?, self.remote_port?);
-        Some(if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") })
-    }
-}
-
-/// What `TCP_INFO` said at the end of the request, or up to 50 ms before (Linux).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TcpInfo {
-    /// Smoothed round-trip time, us.
-    pub rtt_us: u32,
-    /// Its variation, us.
-    pub rttvar_us: u32,
-    /// Retransmitted segments over the life of the connection.
-    pub retransmits: u32,
-}
-
 /// The instants of one request. An instant that did not occur is absent (never zero).
 ///
 /// `*_ns` durations are filled by [`Trace::to_wall`]; they follow seed 000: omitted when the underlying
@@ -133,6 +71,12 @@ pub struct Trace<T> {
     /// First write of this request to the socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_send_start_ns: Option<T>,
+    /// Method and URL, user information and the values of secret query parameters left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_method: Option<Cow<'static, str>>,
+    /// See `request_method`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_url: Option<Arc<str>>,
     /// Sent headers, secrets redacted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_headers: Option<BTreeMap<String, String>>,
@@ -326,6 +270,8 @@ impl<T> Default for Trace<T> {
             trace_type: Cow::Borrowed(""),
             start_ns: None,
             request_send_start_ns: None,
+            request_method: None,
+            request_url: None,
             request_headers: None,
             request_headers_sent_ns: None,
             request_chunks: Vec::new(),
@@ -408,6 +354,8 @@ impl Trace<MonoNs> {
             trace_type: self.trace_type.clone(),
             start_ns: at(self.start_ns),
             request_send_start_ns: at(self.request_send_start_ns),
+            request_method: self.request_method.clone(),
+            request_url: self.request_url.clone(),
             request_headers: self.request_headers.clone(),
             request_headers_sent_ns: at(self.request_headers_sent_ns),
             request_chunks: chunks(&self.request_chunks),
@@ -449,6 +397,7 @@ impl Trace<MonoNs> {
                 .attempts
                 .iter()
                 .map(|attempt| Attempt {
+                    kind: attempt.kind,
                     start_ns: anchor.wall(attempt.start_ns),
                     end_ns: anchor.wall(attempt.end_ns),
                     address: attempt.address.clone(),

@@ -144,6 +144,18 @@ fn concurrency_is_time_weighted_within_the_window() {
     assert_eq!((tokens.min, tokens.max), (Some(0.0), Some(203.0)));
 }
 
+/// All chunks in one read: every gap is zero, and the tokens still appear in the area of the decode curve.
+#[test]
+fn a_stream_that_came_in_one_read_loses_no_tokens() {
+    let records = [success(10, 20, &[10, 5], 5), success(40, 40, &[0, 0, 0], 10)];
+    for fold_after in [1_000_000, 0] {
+        let options = Options { fold_after, ..Options::default() };
+        let result = summary(&records, options, &window(200));
+        let decode = result.metrics.value(c::EFFECTIVE_DECODE_THROUGHPUT).unwrap();
+        assert!(close(decode, (2.0 + 3.0) / 0.2, 1e-2), "{fold_after}: {decode}");
+    }
+}
+
 #[test]
 fn a_run_without_streaming_has_flat_token_curves_and_counts_as_usual() {
     let mut record = RequestRecord::default();

@@ -7,7 +7,14 @@ use clap::{Args, ValueEnum};
 use tokmeter_engine::dataset::config::RangeStyle;
 use tokmeter_engine::dataset::{CacheBust, CorpusStyle, DatasetFormat, SamplingStrategy};
 use tokmeter_engine::endpoint::EndpointType;
-use tokmeter_engine::schedule::ArrivalPattern;
+use tokmeter_engine::request::ModelSelection;
+
+pub use super::load::{LoadArgs, WarmupArgs};
+pub use super::multi_run::MultiRunArgs;
+pub use super::readiness::ReadinessArgs;
+use super::swept::Swept;
+
+use super::verdict::VerdictArgs;
 
 /// Load a server, time every phase of every request, and write the results.
 #[derive(Args, Clone, Debug)]
@@ -26,7 +33,13 @@ pub struct ProfileArgs {
     #[command(flatten)]
     pub warmup: WarmupArgs,
     #[command(flatten)]
+    pub multi_run: MultiRunArgs,
+    #[command(flatten)]
+    pub readiness: ReadinessArgs,
+    #[command(flatten)]
     pub server_metrics: ServerMetricsArgs,
+    #[command(flatten)]
+    pub verdict: VerdictArgs,
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
@@ -43,6 +56,8 @@ Examples:
   Replay a trace with its own timing:
     tokmeter profile -m my-model -u localhost:8000 --streaming --input-file trace.jsonl \\
       --custom-dataset-type mooncake-trace --fixed-schedule
+  A sweep, each load three times with a confidence interval:
+    tokmeter profile -m my-model -u localhost:8000 --streaming --concurrency 1,8,64 --num-profile-runs 3
   Fail a CI job when more than one request in a hundred fails:
     tokmeter profile -m my-model -u localhost:8000 --streaming --failed-request-threshold 0.01
 
@@ -52,7 +67,7 @@ Exit codes: 0 ok, 1 a threshold failed, 2 usage, 3 target unreachable, 4 run not
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Endpoint")]
 pub struct EndpointArgs {
-    /// Model name, or several separated by commas (dealt to sessions in turn)
+    /// Model name, or several separated by commas
     #[arg(
         long = "model-names",
         visible_alias = "model",
@@ -62,9 +77,15 @@ pub struct EndpointArgs {
         required = true
     )]
     pub model_names: Vec<String>,
+    /// How several models are dealt to sessions
+    #[arg(long, value_name = "STRATEGY", default_value = "round-robin")]
+    pub model_selection_strategy: ModelSelection,
     /// Server, with or without scheme; several are used in turn
     #[arg(long, short = 'u', value_name = "URL", num_args = 1.., default_value = "http://localhost:8000")]
     pub url: Vec<String>,
+    /// How several servers are used
+    #[arg(long, value_name = "STRATEGY", default_value = "round-robin", ignore_case = true, value_parser = ["round-robin", "round_robin"])]
+    pub url_strategy: String,
     /// API of the server
     #[arg(long, value_name = "TYPE", default_value = "chat")]
     pub endpoint_type: EndpointType,
@@ -156,9 +177,15 @@ pub struct TransportArgs {
     /// Largest response header accepted, in KiB
     #[arg(long, value_name = "KIB", default_value_t = 256)]
     pub max_header_kib: usize,
+    /// Most header lines of a response accepted
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub max_headers: usize,
     /// Largest response body accepted, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     pub max_body_mib: usize,
+    /// Largest event of a stream accepted (one line or many), in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 16)]
+    pub max_event_mib: usize,
 }
 
 /// How tokens are counted.
@@ -195,13 +222,13 @@ pub struct InputArgs {
     pub random_seed: Option<u64>,
     /// Sessions to run
     #[arg(long = "conversation-num", visible_aliases = ["num-conversations", "num-sessions"], value_name = "N")]
-    pub conversation_num: Option<u64>,
+    pub conversation_num: Option<Swept<u64>>,
     /// Distinct prompts made [default: the request count, else 100]
     #[arg(long = "num-dataset-entries", visible_alias = "num-prompts", value_name = "N")]
     pub num_dataset_entries: Option<u64>,
     /// Turns of a session: mean
     #[arg(long = "conversation-turn-mean", visible_alias = "session-turns-mean", value_name = "N")]
-    pub conversation_turn_mean: Option<f64>,
+    pub conversation_turn_mean: Option<Swept<f64>>,
     /// Turns of a session: standard deviation
     #[arg(long = "conversation-turn-stddev", visible_alias = "session-turns-stddev", value_name = "N")]
     pub conversation_turn_stddev: Option<f64>,
@@ -231,19 +258,19 @@ pub struct InputArgs {
     pub inter_turn_delay_cap_seconds: Option<f64>,
     /// Input tokens: mean (default 550)
     #[arg(long = "prompt-input-tokens-mean", visible_aliases = ["isl", "synthetic-input-tokens-mean"], value_name = "TOKENS")]
-    pub prompt_input_tokens_mean: Option<f64>,
+    pub prompt_input_tokens_mean: Option<Swept<f64>>,
     /// Input tokens: standard deviation
     #[arg(long = "prompt-input-tokens-stddev", visible_aliases = ["isl-stddev", "synthetic-input-tokens-stddev"], value_name = "TOKENS")]
-    pub prompt_input_tokens_stddev: Option<f64>,
+    pub prompt_input_tokens_stddev: Option<Swept<f64>>,
     /// Tokens of a block of hash-id traces (default 512)
     #[arg(long = "prompt-input-tokens-block-size", visible_aliases = ["isl-block-size", "synthetic-input-tokens-block-size"], value_name = "TOKENS")]
     pub prompt_input_tokens_block_size: Option<u32>,
     /// Output tokens asked for: mean
     #[arg(long = "prompt-output-tokens-mean", visible_aliases = ["osl", "output-tokens-mean"], value_name = "TOKENS")]
-    pub prompt_output_tokens_mean: Option<f64>,
+    pub prompt_output_tokens_mean: Option<Swept<f64>>,
     /// Output tokens asked for: standard deviation
     #[arg(long = "prompt-output-tokens-stddev", visible_aliases = ["osl-stddev", "output-tokens-stddev"], value_name = "TOKENS")]
-    pub prompt_output_tokens_stddev: Option<f64>,
+    pub prompt_output_tokens_stddev: Option<Swept<f64>>,
     /// Pairs of lengths with probabilities: `128,64:60;512|20,256|10:40`
     #[arg(long = "seq-dist", visible_alias = "sequence-distribution", value_name = "DIST")]
     pub seq_dist: Option<String>,
@@ -323,108 +350,6 @@ pub struct InputArgs {
     pub rankings_query_prompt_token_stddev: Option<f64>,
 }
 
-/// How much, and when.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Load")]
-pub struct LoadArgs {
-    /// Requests in flight (default 1 without a rate)
-    #[arg(long, value_name = "N")]
-    pub concurrency: Option<u32>,
-    /// Requests a second; with --concurrency that is a cap
-    #[arg(long, value_name = "RATE")]
-    pub request_rate: Option<f64>,
-    /// Shape of arrivals (default poisson, or gamma with --arrival-smoothness)
-    #[arg(long = "arrival-pattern", visible_alias = "request-rate-mode", value_name = "PATTERN")]
-    pub arrival_pattern: Option<ArrivalPattern>,
-    /// Shape of gamma arrivals: 1 is Poisson, higher is smoother
-    #[arg(long = "arrival-smoothness", visible_alias = "vllm-burstiness", value_name = "SHAPE")]
-    pub arrival_smoothness: Option<f64>,
-    /// File of `seconds,rate` lines: a rate that changes over time
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["request_rate", "user_centric_rate"])]
-    pub request_rate_series: Option<PathBuf>,
-    /// Requests to send (default 10 without another end)
-    #[arg(long = "request-count", visible_alias = "num-requests", value_name = "N")]
-    pub request_count: Option<u64>,
-    /// Send for this long, in seconds
-    #[arg(long, value_name = "SECONDS")]
-    pub benchmark_duration: Option<f64>,
-    /// How long requests in flight may go on after that, in seconds (default 30; `inf` waits for all)
-    #[arg(long, value_name = "SECONDS", requires = "benchmark_duration")]
-    pub benchmark_grace_period: Option<f64>,
-    /// Reach the concurrency over this long, in seconds
-    #[arg(long, value_name = "SECONDS")]
-    pub concurrency_ramp_duration: Option<f64>,
-    /// Reach the rate over this long, in seconds
-    #[arg(long, value_name = "SECONDS")]
-    pub request_rate_ramp_duration: Option<f64>,
-    /// Send each request at its instant in the trace
-    #[arg(long, conflicts_with_all = ["request_rate", "user_centric_rate", "no_fixed_schedule"])]
-    pub fixed_schedule: bool,
-    /// Ignore the trace's instants
-    #[arg(long)]
-    pub no_fixed_schedule: bool,
-    /// Begin the schedule at its first request
-    #[arg(long, requires = "fixed_schedule", conflicts_with = "fixed_schedule_start_offset")]
-    pub fixed_schedule_auto_offset: bool,
-    /// Leave out requests before this instant, in ms
-    #[arg(long, value_name = "MS", requires = "fixed_schedule")]
-    pub fixed_schedule_start_offset: Option<u64>,
-    /// Leave out requests after this instant, in ms
-    #[arg(long, value_name = "MS", requires = "fixed_schedule")]
-    pub fixed_schedule_end_offset: Option<u64>,
-    /// Play the schedule this many times faster
-    #[arg(long, value_name = "FACTOR")]
-    pub replay_speedup: Option<f64>,
-    /// Each of --num-users sends at its own pace; together this many requests a second
-    #[arg(long, value_name = "RATE", requires = "num_users", conflicts_with = "request_rate")]
-    pub user_centric_rate: Option<f64>,
-    /// Users of --user-centric-rate
-    #[arg(long, value_name = "N", requires = "user_centric_rate")]
-    pub num_users: Option<u32>,
-    /// Cancel this share of requests, in percent
-    #[arg(long, value_name = "PERCENT")]
-    pub request_cancellation_rate: Option<f64>,
-    /// Cancel this long after a request was sent, in seconds (default 0)
-    #[arg(long, value_name = "SECONDS", requires = "request_cancellation_rate")]
-    pub request_cancellation_delay: Option<f64>,
-    /// Exit 1 when more than this share of requests failed (0 to 1)
-    #[arg(long, value_name = "SHARE")]
-    pub failed_request_threshold: Option<f64>,
-}
-
-/// The phase before the measurement.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Warmup")]
-pub struct WarmupArgs {
-    /// Requests of the warmup
-    #[arg(long = "warmup-request-count", visible_alias = "num-warmup-requests", value_name = "N")]
-    pub warmup_request_count: Option<u64>,
-    /// Length of the warmup, in seconds
-    #[arg(long, value_name = "SECONDS")]
-    pub warmup_duration: Option<f64>,
-    /// Sessions of the warmup
-    #[arg(long, value_name = "N")]
-    pub num_warmup_sessions: Option<u64>,
-    /// Requests in flight during warmup [default: as in the measurement]
-    #[arg(long, value_name = "N")]
-    pub warmup_concurrency: Option<u32>,
-    /// Requests a second during warmup
-    #[arg(long, value_name = "RATE")]
-    pub warmup_request_rate: Option<f64>,
-    /// Shape of arrivals during warmup
-    #[arg(long, value_name = "PATTERN")]
-    pub warmup_arrival_pattern: Option<ArrivalPattern>,
-    /// How long warmup requests may go on after the warmup's duration, in seconds
-    #[arg(long, value_name = "SECONDS", requires = "warmup_duration")]
-    pub warmup_grace_period: Option<f64>,
-    /// Reach the warmup concurrency over this long, in seconds
-    #[arg(long, value_name = "SECONDS")]
-    pub warmup_concurrency_ramp_duration: Option<f64>,
-    /// Reach the warmup rate over this long, in seconds
-    #[arg(long, value_name = "SECONDS")]
-    pub warmup_request_rate_ramp_duration: Option<f64>,
-}
-
 /// Metrics of the server and its GPUs.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Server metrics")]
@@ -470,6 +395,12 @@ pub struct OutputArgs {
     /// Put instants, headers, connection and chunks of every request into the records
     #[arg(long)]
     pub export_http_trace: bool,
+    /// Write every request as an HTTP Archive (HAR 1.2) that network panels of browsers open
+    #[arg(long, value_name = "FILE")]
+    pub export_har: Option<PathBuf>,
+    /// Write every request as a trace for ui.perfetto.dev, one track for each connection
+    #[arg(long, value_name = "FILE")]
+    pub export_perfetto: Option<PathBuf>,
     /// Print the table of HTTP phases too
     #[arg(long)]
     pub show_trace_timing: bool,

@@ -1,8 +1,13 @@
 //! `profile`: load a server and write the results.
 
-mod files;
+mod asked;
+pub mod files;
+mod readiness;
+mod repeat;
 mod report;
 mod server_metrics;
+mod sweep;
+mod verdict;
 
 pub use files::replace as replace_file;
 
@@ -13,26 +18,36 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use tokmeter_engine::run::{PhaseConfig, PhaseEvent};
 use tokmeter_engine::server_metrics::ServerMetrics;
-use tokmeter_engine::sink::RunSink;
+use tokmeter_engine::sink::{RunSink, SinkFiles};
 use tokmeter_engine::{Live, RunConfig, RunControl, RunOutcome};
 use tokmeter_record::BenchmarkPhase;
+use tokmeter_record::format::summary_json::RunInfo;
 use tokmeter_record::server::PhaseMark;
 use tokmeter_record::statistics::{RunFacts, RunStatistics, RunSummary, Window};
+use tokmeter_record::verdict::Assessment;
 
 use crate::args::profile::{ExportLevel, ProfileArgs, UiType};
+use crate::console::harmless_cut;
 use crate::console::progress::{Expected, Progress};
 use crate::exit::{Exit, Failure};
 use crate::settings::profile::{self as settings, ProfileSettings};
 use crate::{log, signal};
 
+/// Characters of a server's message that go into ours.
+const REASON_WIDTH: usize = 300;
+
 /// A finished run with its statistics.
 pub struct Finished {
+    /// Its place among other runs of the same command.
+    pub identity: RunInfo,
     /// What was asked.
     pub settings: ProfileSettings,
     /// What the run did.
     pub outcome: RunOutcome<()>,
     /// What it measured.
     pub summary: RunSummary,
+    /// What its numbers are worth.
+    pub verdict: Assessment,
     /// What its servers told of themselves.
     pub server_metrics: Option<server_metrics::Collected>,
 }
@@ -42,59 +57,71 @@ pub fn run(args: &ProfileArgs, command_line: &str) -> Result<Exit> {
     log::start(&args.service.log_level, args.service.verbose);
     let control = RunControl::default();
     signal::drain_on_interrupt(control.clone()).context("cannot listen for signals")?;
-    let finished = once(args, command_line, &control)?;
+    if let Some(plan) = sweep::plan(args)? {
+        return repeat::run(args, command_line, &control, &plan);
+    }
+    let finished = once(args, command_line, &control, RunInfo { trial: Some(0), ..RunInfo::default() })?;
     report::print(args, &finished)?;
     exit(args, &finished)
 }
 
 /// One run from flags to files.
-pub fn once(args: &ProfileArgs, command_line: &str, control: &RunControl) -> Result<Finished> {
+pub fn once(
+    args: &ProfileArgs,
+    command_line: &str,
+    control: &RunControl,
+    identity: RunInfo,
+) -> Result<Finished> {
     let settings = settings::resolve(args)?;
+    let limits = verdict::limits(args)?;
+    readiness::wait(args, &settings, control)?;
     prepare_directory(settings.names.directory())?;
     files::write_inputs(&settings)?;
+    files::begin(&settings, command_line)?;
 
     let live = Arc::new(Live::default());
     let mut statistics = RunStatistics::new(settings.statistics.clone());
     *statistics.facts_mut() =
         RunFacts { concurrency: settings.load.profiling.concurrency, ..RunFacts::default() };
-    let outputs = args.output.export_outputs_json.then(|| settings.names.outputs());
-    let sink = RunSink::create(statistics, outputs.as_deref())
-        .with_context(|| format!("cannot write into {}", settings.names.directory().display()))?;
+    let sink_files = SinkFiles {
+        outputs: args.output.export_outputs_json.then(|| settings.names.outputs()),
+        har: args.output.export_har.clone(),
+        perfetto: args.output.export_perfetto.clone(),
+    };
+    let sink = RunSink::create(statistics, &sink_files)
+        .map_err(|error| Failure::usage(error.to_string()).fix("choose a place you may write to"))?;
 
     let collector = server_metrics::start(args, &settings)?;
     let progress = progress(args, &live);
-    let outcome = tokmeter_engine::run(
-        run_config(args, &settings),
-        sink,
-        settings.names.outputs(),
-        live,
-        control,
-        |event| {
-            tell_collector(collector.as_ref(), event);
-            if let PhaseEvent::Begin { phase, .. } = event {
-                progress.phase(expected(phase));
-            }
-        },
-    )?;
+    let outcome = tokmeter_engine::run(run_config(args, &settings), sink, live, control, |event| {
+        tell_collector(collector.as_ref(), event);
+        if let PhaseEvent::Begin { phase, .. } = event {
+            progress.phase(expected(phase));
+        }
+    })?;
     drop(progress);
 
     let (sink, outcome) = split(outcome);
-    let mut statistics = sink.finish().context("cannot write outputs.json to its end")?;
+    let mut statistics = sink.finish()?;
     let window = window(&outcome);
     let finish = |collector| server_metrics::finish(collector, &settings, outcome.was_cancelled);
     let server_metrics = collector.map(finish).transpose()?;
+    let mut written = Ok(());
     if let Some(collected) = &server_metrics {
-        server_metrics::write(args, &settings, collected)?;
+        written = server_metrics::write(args, &settings, collected);
         server_metrics::gpu_energy(statistics.facts_mut(), collected, &window);
     }
     let summary = statistics.finish(&window);
-    let finished = Finished { settings, outcome, summary, server_metrics };
-    files::write_summary(args, command_line, &finished)?;
+    let verdict = verdict::of_run(&summary, &outcome, &limits);
+    let finished = Finished { identity, settings, outcome, summary, verdict, server_metrics };
+    let written = written.and_then(|()| files::write_summary(args, command_line, &finished));
+    // The first file that failed explains the others.
     if let Some(error) = &finished.outcome.file_error {
         return Err(Failure::usage(format!("{error}; the run was stopped"))
-            .fix("free space or choose another --output-artifact-dir")
+            .fix("free space, then `tokmeter recover DIR`; or choose another --output-artifact-dir")
             .into());
     }
+    written?;
     Ok(finished)
 }
 
@@ -115,8 +142,11 @@ fn tell_collector(collector: Option<&ServerMetrics>, event: PhaseEvent) {
 }
 
 fn split(outcome: RunOutcome<RunSink>) -> (RunSink, RunOutcome<()>) {
-    let RunOutcome { sink, phases, was_cancelled, notes, counts, health, anchors, file_error } = outcome;
-    (sink, RunOutcome { sink: (), phases, was_cancelled, notes, counts, health, anchors, file_error })
+    let RunOutcome { sink, phases, was_cancelled, notes, delivery, counts, health, anchors, file_error } =
+        outcome;
+    let outcome =
+        RunOutcome { sink: (), phases, was_cancelled, notes, delivery, counts, health, anchors, file_error };
+    (sink, outcome)
 }
 
 fn prepare_directory(directory: &Path) -> Result<()> {
@@ -146,6 +176,7 @@ fn run_config(args: &ProfileArgs, settings: &ProfileSettings) -> RunConfig {
         raw_file: (level == ExportLevel::Raw).then(|| settings.names.raw()),
         http_trace: args.output.export_http_trace,
         keep_text: args.output.export_outputs_json,
+        keep_trace: args.output.export_har.is_some() || args.output.export_perfetto.is_some(),
         slos: settings.statistics.slos.clone(),
     }
 }
@@ -191,13 +222,33 @@ fn exit(args: &ProfileArgs, finished: &Finished) -> Result<Exit> {
     if let Some(error) = feed_error {
         return Err(Failure::usage(format!("a session cannot be sent: {error}")).into());
     }
-    if counts.succeeded == 0 && counts.failed > 0 && report::all_unreachable(&finished.summary) {
-        return Ok(Exit::Unreachable);
+    let failed = counts.failed - counts.cancelled;
+    let most_frequent = finished.summary.errors.first().map_or("", |error| &error.error_details.message);
+    let reason = harmless_cut(most_frequent, REASON_WIDTH);
+    if counts.succeeded == 0 && failed > 0 && report::all_unreachable(&finished.summary) {
+        return Err(Failure {
+            exit: Exit::Unreachable,
+            message: format!("the target could not be reached: {reason}"),
+            fix: Some("check --url, and that the server is up".to_owned()),
+        }
+        .into());
     }
     if let Some(threshold) = args.load.failed_request_threshold
-        && counts.failed as f64 > threshold * counts.completed() as f64
+        && (counts.failed - counts.cancelled) as f64
+            > threshold * (counts.completed() - counts.cancelled) as f64
     {
         return Ok(Exit::Failed);
+    }
+    if counts.succeeded == 0 && failed > 0 {
+        return Err(Failure {
+            exit: Exit::NotValid,
+            message: format!("no request succeeded; {failed} failed, most often: {reason}"),
+            fix: Some("see the error table above".to_owned()),
+        }
+        .into());
+    }
+    if let Some(failure) = verdict::refused(args, &finished.verdict) {
+        return Err(failure.into());
     }
     Ok(Exit::Ok)
 }

@@ -33,6 +33,16 @@ pub fn http_trace(set: &MetricSet, width: u16) -> String {
     metric_table("HTTP trace timing", &rows, width)
 }
 
+/// How long bytes lay in the kernel before they were read, for the line at the end; empty without kernel stamps.
+pub fn receive_lag(set: &MetricSet) -> String {
+    let lag = set.get(catalogue::CLIENT_RECV_LAG);
+    let of = |name: &str| lag.and_then(|lag| lag.stat(name));
+    match (of("p50"), of("p99")) {
+        (Some(p50), Some(p99)) => format!("; receive lag p50 {p50:.3} ms, p99 {p99:.3} ms"),
+        _ => String::new(),
+    }
+}
+
 /// The errors of the run, the most frequent first.
 pub fn errors(errors: &[ErrorCount], width: u16) -> String {
     const SHOWN: usize = 10;

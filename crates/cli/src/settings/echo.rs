@@ -8,6 +8,7 @@ use tokmeter_engine::schedule::{LoadShape, PhasePlan, Spacing};
 use tokmeter_engine::secret;
 
 use crate::args::profile::ProfileArgs;
+use crate::args::swept::value;
 
 /// `input_config` of the summary.
 pub fn input_config(
@@ -31,14 +32,14 @@ pub fn input_config(
 
 fn endpoint(args: &ProfileArgs) -> Value {
     let given = &args.endpoint;
-    let urls: Vec<&str> = given.url.iter().map(|url| without_user_info(url)).collect();
+    let urls: Vec<String> = given.url.iter().map(|url| secret::shown_url(url)).collect();
     let mut endpoint = json!({
         "urls": urls,
         "type": given.endpoint_type.as_str(),
         "streaming": given.streaming,
     });
     if let Some(path) = &given.custom_endpoint {
-        endpoint["path"] = json!(path);
+        endpoint["path"] = json!(secret::shown_url(path));
     }
     if given.api_key.is_some() {
         endpoint["api_key"] = json!(secret::REDACTED);
@@ -47,15 +48,6 @@ fn endpoint(args: &ProfileArgs) -> Value {
         endpoint["use_server_token_count"] = json!(true);
     }
     endpoint
-}
-
-/// A URL as typed, without `user:password@`.
-fn without_user_info(url: &str) -> &str {
-    let authority_end = url.find("://").map_or(0, |at| at + 3);
-    match url[authority_end..].split('/').next().and_then(|authority| authority.rfind('@')) {
-        Some(at) => &url[authority_end + at + 1..],
-        None => url,
-    }
 }
 
 fn dataset(args: &ProfileArgs, profiling: &PhasePlan) -> Value {
@@ -70,10 +62,10 @@ fn dataset(args: &ProfileArgs, profiling: &PhasePlan) -> Value {
         }
         None => {
             let mut prompts = Map::new();
-            let isl = input.prompt_input_tokens_mean.unwrap_or(550.0);
-            prompts.insert("isl".into(), length(isl, input.prompt_input_tokens_stddev));
-            if let Some(osl) = input.prompt_output_tokens_mean {
-                prompts.insert("osl".into(), length(osl, input.prompt_output_tokens_stddev));
+            let isl = value(&input.prompt_input_tokens_mean).unwrap_or(550.0);
+            prompts.insert("isl".into(), length(isl, value(&input.prompt_input_tokens_stddev)));
+            if let Some(osl) = value(&input.prompt_output_tokens_mean) {
+                prompts.insert("osl".into(), length(osl, value(&input.prompt_output_tokens_stddev)));
             }
             let entries =
                 input.num_dataset_entries.or(profiling.requests).or(profiling.sessions).unwrap_or(100);
@@ -123,6 +115,9 @@ fn phase(kind: &str, plan: &PhasePlan) -> Value {
     if let Some(concurrency) = plan.concurrency {
         set("concurrency", json!(concurrency));
     }
+    if let Some(prefill) = plan.prefill_concurrency {
+        set("prefill_concurrency", json!(prefill));
+    }
     if let Some(requests) = plan.requests {
         set("requests", json!(requests));
     }
@@ -161,17 +156,5 @@ pub fn stimulus(plan: &PhasePlan) -> String {
         }
         LoadShape::FixedSchedule(_) => "fixed_schedule".into(),
         LoadShape::UserCentric(rate) => format!("user_centric-users{}-qps{:?}", rate.users, rate.rate),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn user_and_password_of_a_url_are_not_shown() {
-        assert_eq!(without_user_info("http://u:p@host:1/v1"), "host:1/v1");
-        assert_eq!(without_user_info("u:p@host:1"), "host:1");
-        assert_eq!(without_user_info("https://host/a@b"), "https://host/a@b");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokmeter_engine::endpoint::{Endpoint, EndpointType};
 use tokmeter_engine::request::{RequestConfig, Target};
 use tokmeter_engine::secret::Secret;
+use tokmeter_engine::seed::Seed;
 use tokmeter_http::{Origin, ReuseStrategy};
 
 use super::{pairs, transport};
@@ -12,7 +13,7 @@ use crate::args::profile::ProfileArgs;
 use crate::exit::Failure;
 
 /// Resolves the endpoint flags.
-pub fn resolve(args: &ProfileArgs, reuse: ReuseStrategy) -> Result<RequestConfig, Failure> {
+pub fn resolve(args: &ProfileArgs, reuse: ReuseStrategy, seed: Seed) -> Result<RequestConfig, Failure> {
     let given = &args.endpoint;
     let kind = given.endpoint_type;
     let api = kind.metadata();
@@ -30,6 +31,8 @@ pub fn resolve(args: &ProfileArgs, reuse: ReuseStrategy) -> Result<RequestConfig
     Ok(RequestConfig {
         endpoint: Arc::new(endpoint(args)?),
         models: given.model_names.iter().map(|name| Arc::from(name.as_str())).collect(),
+        model_selection: given.model_selection_strategy,
+        seed,
         targets: targets(args)?,
         streaming: given.streaming && api.supports_streaming,
         api_key: given.api_key.as_deref().map(Secret::new),

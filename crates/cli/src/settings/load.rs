@@ -7,21 +7,24 @@ use tokmeter_engine::endpoint::EndpointType;
 use tokmeter_engine::schedule::LoadConfig;
 
 use crate::args::profile::{InputArgs, ProfileArgs};
+use crate::args::swept::value;
 
 /// The load of a run.
 pub fn load(args: &ProfileArgs) -> LoadConfig {
     let (load, warmup) = (&args.load, &args.warmup);
     LoadConfig {
-        concurrency: load.concurrency,
-        request_rate: load.request_rate,
+        concurrency: value(&load.concurrency),
+        prefill_concurrency: value(&load.prefill_concurrency),
+        request_rate: value(&load.request_rate),
         arrival_pattern: load.arrival_pattern,
         arrival_smoothness: load.arrival_smoothness,
         request_rate_series: load.request_rate_series.clone(),
         concurrency_ramp_duration: load.concurrency_ramp_duration,
+        prefill_concurrency_ramp_duration: load.prefill_concurrency_ramp_duration,
         request_rate_ramp_duration: load.request_rate_ramp_duration,
-        request_count: load.request_count,
-        conversation_num: args.input.conversation_num,
-        benchmark_duration: load.benchmark_duration,
+        request_count: value(&load.request_count),
+        conversation_num: value(&args.input.conversation_num),
+        benchmark_duration: value(&load.benchmark_duration),
         benchmark_grace_period: load.benchmark_grace_period,
         fixed_schedule: load.fixed_schedule,
         no_fixed_schedule: load.no_fixed_schedule,
@@ -30,7 +33,7 @@ pub fn load(args: &ProfileArgs) -> LoadConfig {
         fixed_schedule_end_offset: load.fixed_schedule_end_offset,
         replay_speedup: load.replay_speedup,
         user_centric_rate: load.user_centric_rate,
-        num_users: load.num_users,
+        num_users: value(&load.num_users),
         request_cancellation_rate: load.request_cancellation_rate,
         request_cancellation_delay: load.request_cancellation_delay,
         failed_request_threshold: load.failed_request_threshold,
@@ -38,12 +41,13 @@ pub fn load(args: &ProfileArgs) -> LoadConfig {
         warmup_duration: warmup.warmup_duration,
         num_warmup_sessions: warmup.num_warmup_sessions,
         warmup_concurrency: warmup.warmup_concurrency,
+        warmup_prefill_concurrency: warmup.warmup_prefill_concurrency,
         warmup_request_rate: warmup.warmup_request_rate,
         warmup_arrival_pattern: warmup.warmup_arrival_pattern,
         warmup_grace_period: warmup.warmup_grace_period,
         warmup_concurrency_ramp_duration: warmup.warmup_concurrency_ramp_duration,
         warmup_request_rate_ramp_duration: warmup.warmup_request_rate_ramp_duration,
-        ..LoadConfig::default()
+        warmup_prefill_concurrency_ramp_duration: warmup.warmup_prefill_concurrency_ramp_duration,
     }
 }
 
@@ -62,11 +66,11 @@ pub fn dataset(input: &InputArgs, endpoint: EndpointType) -> DatasetConfig {
         dataset_sampling_strategy: input.dataset_sampling_strategy,
         content: if ranking { Content::Ranking } else { Content::Text },
         prompt: PromptConfig {
-            isl: input.prompt_input_tokens_mean,
-            isl_stddev: input.prompt_input_tokens_stddev,
+            isl: value(&input.prompt_input_tokens_mean),
+            isl_stddev: value(&input.prompt_input_tokens_stddev),
             isl_block_size: input.prompt_input_tokens_block_size,
-            osl: input.prompt_output_tokens_mean,
-            osl_stddev: input.prompt_output_tokens_stddev,
+            osl: value(&input.prompt_output_tokens_mean),
+            osl_stddev: value(&input.prompt_output_tokens_stddev),
             seq_dist: input.seq_dist.clone(),
             random_range_ratio: input.random_range_ratio.clone(),
             random_corpus_style: input.random_corpus_style,
@@ -82,7 +86,7 @@ pub fn dataset(input: &InputArgs, endpoint: EndpointType) -> DatasetConfig {
             system_prompt_file: input.system_prompt_file.clone(),
         },
         turns: TurnsConfig {
-            mean: input.conversation_turn_mean.unwrap_or(turns.mean),
+            mean: value(&input.conversation_turn_mean).unwrap_or(turns.mean),
             stddev: input.conversation_turn_stddev.unwrap_or(turns.stddev),
             delay_mean: input.conversation_turn_delay_mean.unwrap_or(turns.delay_mean),
             delay_stddev: input.conversation_turn_delay_stddev.unwrap_or(turns.delay_stddev),

@@ -54,11 +54,12 @@ pub struct ProfileSettings {
 /// Resolves the flags; opens and checks the dataset and the tokenizer.
 pub fn resolve(args: &ProfileArgs) -> Result<ProfileSettings, Failure> {
     check(args)?;
-    let transport = transport::resolve(&args.transport)?;
-    let mut request = endpoint::resolve(args, transport.reuse)?;
-    let (tokenizer, tokens) = tokenizer(args)?;
+    let mut transport = transport::resolve(&args.transport)?;
+    transport.keep_request = args.output.export_http_trace;
     let seed_given = args.input.random_seed.is_some();
     let seed = args.input.random_seed.map_or_else(Seed::from_entropy, Seed);
+    let mut request = endpoint::resolve(args, transport.reuse, seed)?;
+    let (tokenizer, tokens) = tokenizer(args)?;
     let dataset_config = load::dataset(&args.input, args.endpoint.endpoint_type);
     let dataset = Dataset::open(&dataset_config, seed, &tokenizer)
         .map_err(|error| Failure::usage(error.to_string()))?;

@@ -46,8 +46,9 @@ pub fn resolve(args: &TransportArgs) -> Result<ClientConfig, Failure> {
         },
         limits: Limits {
             max_header_bytes: args.max_header_kib.saturating_mul(1024),
+            max_headers: args.max_headers,
             max_body_bytes: args.max_body_mib.saturating_mul(1 << 20),
-            ..Limits::default()
+            max_event_bytes: args.max_event_mib.saturating_mul(1 << 20),
         },
         ..ClientConfig::default()
     })

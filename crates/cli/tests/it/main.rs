@@ -2,7 +2,12 @@
 
 mod conservation;
 mod documents;
+mod faults;
 mod flags;
+mod injection;
 mod interrupt;
 mod run;
 mod secrets;
+mod tax;
+mod trace;
+mod verdict;

@@ -2,6 +2,7 @@
 
 use tokmeter_record::metric::catalogue as m;
 use tokmeter_record::time::Instant;
+use tokmeter_record::trace::AttemptKind;
 use tokmeter_record::{Metrics, MonoNs, Trace};
 
 use super::tokens::TokenCounts;
@@ -127,6 +128,7 @@ fn tokens(metrics: &mut Metrics, measured: &Measured) {
     }
     if measured.streaming && !measured.reply.deltas.is_empty() {
         metrics.float(m::TOKENS_PER_EVENT, output as f64 / measured.reply.deltas.len() as f64);
+        metrics.int(m::STREAM_EVENTS, i64::from(measured.reply.events));
         metrics.int(m::COALESCED_EVENTS, i64::from(measured.reply.coalesced_events));
     }
 }
@@ -194,6 +196,16 @@ fn http(metrics: &mut Metrics, trace: &Trace<MonoNs>) {
     if let Some(lag) = trace.client_recv_lag_ns {
         metrics.ms(m::CLIENT_RECV_LAG, lag);
     }
+    metrics.int(m::STALE_CONNECTION_RETRIES, stale_attempts(trace) as i64);
+    if let Some(tcp) = &trace.tcp_info {
+        metrics.float(m::HTTP_REQ_TCP_RTT, f64::from(tcp.rtt_us) / 1e3);
+        metrics.int(m::HTTP_REQ_TCP_RETRANSMITS, i64::from(tcp.retransmits));
+    }
+}
+
+/// Attempts on kept-alive connections that turned out dead.
+pub(super) fn stale_attempts(trace: &Trace<MonoNs>) -> usize {
+    trace.attempts.iter().filter(|attempt| attempt.kind == AttemptKind::StaleConnection).count()
 }
 
 fn seconds(duration_ns: u64) -> f64 {

@@ -9,7 +9,7 @@ use tokmeter_record::{ClockAnchor, ErrorClass, MonoNs, RequestError, Side, Trace
 use super::Finished;
 use crate::endpoint::Reply;
 use crate::request::RequestBuilder;
-use crate::secret;
+use crate::secret::{self, Scrubber};
 
 /// Longest message kept of what a server said.
 const MESSAGE_LIMIT: usize = 4096;
@@ -34,6 +34,14 @@ pub(super) fn error(exchange: &Exchange, reply: &Reply) -> Option<RequestError> 
         side: Some(Side::Server),
         phase: Some(phase),
     })
+}
+
+/// Takes the run's own secrets out of what a server said.
+pub(super) fn scrub(error: &mut RequestError, scrubber: &Scrubber) {
+    let texts = error.kind.iter_mut().chain(&mut error.cause).chain(error.cause_chain.iter_mut().flatten());
+    for text in texts.chain([&mut error.message]) {
+        scrubber.text(text);
+    }
 }
 
 /// When the request was cancelled on purpose, if it was.
@@ -81,16 +89,29 @@ fn bounded(text: &str) -> String {
     }
 }
 
-/// The record's `trace_data`: instants on the wall clock, headers without secrets, chunk arrays.
-pub(super) fn trace_data(finished: &Finished, requests: &RequestBuilder, anchor: &ClockAnchor) -> TraceData {
+/// The record's `trace_data`: instants on the wall clock, headers without secrets, and chunk arrays where wanted.
+pub(super) fn trace_data(
+    finished: &Finished,
+    requests: &RequestBuilder,
+    anchor: &ClockAnchor,
+    with_chunks: bool,
+) -> TraceData {
     let exchange = &finished.exchange;
     let mut trace = exchange.trace.to_wall(anchor);
     trace.trace_type = "hyper".into();
-    trace.request_headers = Some(requests.sent_headers(finished));
+    trace.request_method = Some("POST".into());
+    trace.request_url = Some(requests.shown_url(finished));
+    trace.request_headers = Some(match &exchange.request_headers {
+        Some(sent) => headers(sent),
+        None => requests.sent_headers(finished),
+    });
     if let Some(head) = &exchange.head {
         trace.response_status_code = Some(head.status.as_u16());
         trace.response_reason = head.status.canonical_reason().map(Into::into);
         trace.response_headers = Some(headers(&head.headers));
+    }
+    if !with_chunks {
+        return trace;
     }
     let mut start = 0;
     trace.response_chunks = exchange

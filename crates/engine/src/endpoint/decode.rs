@@ -46,6 +46,13 @@ impl<'a> ExchangeView<'a> {
         self.headers.get(http::header::CONTENT_TYPE)?.to_str().ok()
     }
 
+    /// The content coding of an answer that has one. None is asked for, so none is undone: a bomb stays packed.
+    fn packed(&self) -> Option<Cow<'a, str>> {
+        let coding = self.headers.get(http::header::CONTENT_ENCODING)?.as_bytes().trim_ascii();
+        let plain = coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
+        (!plain).then(|| String::from_utf8_lossy(&coding[..coding.len().min(40)]))
+    }
+
     fn is_stream(&self) -> bool {
         let media_type = self.content_type().and_then(|value| value.split(';').next()).unwrap_or("").trim();
         if media_type.eq_ignore_ascii_case("text/event-stream") {
@@ -89,8 +96,13 @@ impl Decoder {
     /// An exchange that failed in the transport may be read too: the reply then holds what had come, and
     /// its error (usually `Truncated`) ranks after the transport's.
     pub fn decode(&self, view: &ExchangeView<'_>) -> Reply {
+        let packed = view.packed().filter(|_| !view.body.bytes.is_empty());
         let mut reply = if !(200..300).contains(&view.status) {
             Reply { error: Some(decode_error(view.status, &view.body.bytes)), ..Reply::default() }
+        } else if let Some(coding) = packed {
+            let message = format!("the answer is compressed ({coding}), and no compression was asked for");
+            let error = unusable(ErrorClass::InvalidResponse, message);
+            Reply { error: Some(error), ..Reply::default() }
         } else if view.is_stream() {
             self.read_stream(view.body)
         } else {

@@ -72,6 +72,12 @@ pub struct UnknownEndpointType {
 }
 
 impl EndpointType {
+    /// Whether requests are queries with passages to rank.
+    #[must_use]
+    pub fn ranks(self) -> bool {
+        matches!(self, Self::CohereRankings | Self::HfTeiRankings | Self::NimRankings)
+    }
+
     /// All types, in the order help texts list them.
     pub const ALL: [EndpointType; 10] = [
         EndpointType::Chat,

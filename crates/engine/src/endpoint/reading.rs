@@ -31,6 +31,8 @@ pub(super) struct Reading {
     choices: Vec<bool>,
     event: Event,
     usage: Option<WireUsage>,
+    /// The event being read is not the first of its read.
+    read_is_shared: bool,
 }
 
 /// What the event being read has brought so far.
@@ -73,6 +75,9 @@ impl Reading {
         self.event = Event { at, ..Event::default() };
         self.reply.events += 1;
         self.reply.coalesced_events += u32::from(coalesced);
+        // Counted once, with the second event of the read.
+        self.reply.coalesced_reads += u32::from(coalesced && !self.read_is_shared);
+        self.read_is_shared = coalesced;
     }
 
     /// Ends it: an event with content becomes a delta.

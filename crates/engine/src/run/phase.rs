@@ -13,6 +13,7 @@ use crate::request::RequestBuilder;
 use crate::schedule::{LoadShape, PhasePlan, Schedule, Share};
 use crate::seed::Seed;
 use crate::shard::{Assignment, ShardHandle};
+use crate::slots::{SlotWaits, Slots};
 
 /// Time between the decision to start and the first send, so that every shard is ready.
 const LEAD_NS: u64 = 2_000_000;
@@ -39,8 +40,14 @@ pub struct PhaseReport {
     pub start: WallNs,
     /// When the last request had returned.
     pub end: WallNs,
+    /// First instant of the schedule on the monotonic clock.
+    pub start_mono: MonoNs,
     /// Requests started.
     pub requests: u64,
+    /// Arrivals that found the concurrency cap of an open loop reached; absent without a cap.
+    pub slot_waits: Option<SlotWaits>,
+    /// Requests that waited for a prefill slot; absent without `--prefill-concurrency`.
+    pub prefill_waits: Option<SlotWaits>,
     /// How the feeder of prepared sessions did.
     pub feeder: FeederReport,
 }
@@ -66,6 +73,7 @@ pub(super) fn run(config: &PhaseConfig, index: u32, stage: &Stage) -> std::io::R
     let budget = Arc::new(Budget::new(plan.requests, plan.sessions));
     let start = clock::now().after(LEAD_NS);
     let feeder = start_feeder(config.phase, plan, stage, start)?;
+    let caps = Caps::of(plan);
     let mut finished = Vec::new();
     for (shard, (handle, feed)) in stage.shards.iter().zip(feeder.feeds).enumerate() {
         let (done, is_done) = oneshot::channel();
@@ -73,7 +81,9 @@ pub(super) fn run(config: &PhaseConfig, index: u32, stage: &Stage) -> std::io::R
             identity: identity.clone(),
             budget: budget.clone(),
             start,
-            load: shard_load(plan, stage, shard, start),
+            load: shard_load(plan, stage, shard, start, &caps),
+            prefill: caps.prefill.clone(),
+            opens: if shard == 0 { caps.all() } else { Vec::new() },
             stop_at: plan.duration.map(|duration| start.after(duration.as_nanos() as u64)),
             grace_ns: plan.grace.map(|grace| grace.as_nanos() as u64),
         };
@@ -89,9 +99,34 @@ pub(super) fn run(config: &PhaseConfig, index: u32, stage: &Stage) -> std::io::R
         name: config.name.clone(),
         start: stage.anchor.wall(start),
         end: stage.anchor.wall(last_end),
+        start_mono: start,
         requests: budget.requests_started(),
+        slot_waits: caps.concurrency.as_ref().map(Slots::waits),
+        prefill_waits: caps.prefill.as_ref().map(Slots::waits),
         feeder: feeder.report,
     })
+}
+
+/// What a phase holds back, over all its shards.
+struct Caps {
+    /// Of an open loop; a closed loop has tasks for slots.
+    concurrency: Option<Slots>,
+    prefill: Option<Slots>,
+}
+
+impl Caps {
+    fn of(plan: &PhasePlan) -> Self {
+        let open_loop = !matches!(plan.shape, LoadShape::Closed);
+        let concurrency = plan.concurrency.filter(|_| open_loop);
+        Caps {
+            concurrency: concurrency.map(|cap| Slots::new(cap, plan.concurrency_ramp)),
+            prefill: plan.prefill_concurrency.map(|cap| Slots::new(cap, plan.prefill_ramp)),
+        }
+    }
+
+    fn all(&self) -> Vec<Slots> {
+        self.concurrency.iter().chain(&self.prefill).cloned().collect()
+    }
 }
 
 /// Sessions in the order in which they are sent, prepared ahead.
@@ -130,10 +165,9 @@ fn start_feeder(
 }
 
 /// The part of the load that one shard carries.
-fn shard_load(plan: &PhasePlan, stage: &Stage, shard: usize, start: MonoNs) -> ShardLoad {
+fn shard_load(plan: &PhasePlan, stage: &Stage, shard: usize, start: MonoNs, caps: &Caps) -> ShardLoad {
     let shards = stage.shards.len();
-    let part = |total: u32| (total as usize + shards - 1 - shard) / shards;
-    let max_in_flight = plan.concurrency.map(|cap| part(cap).max(1));
+    let max_in_flight = caps.concurrency.clone();
     match &plan.shape {
         LoadShape::Closed => {
             let ramp = plan.slot_ramp();

@@ -3,9 +3,8 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokmeter_record::MonoNs;
 
@@ -14,6 +13,7 @@ use super::session::{self, Ticket, Turns};
 use crate::feed::Job;
 use crate::plan::TurnPacing;
 use crate::schedule::Schedule;
+use crate::slots::Slots;
 
 /// Turns of running sessions that wait for an arrival, longest first.
 #[derive(Clone)]
@@ -52,8 +52,7 @@ impl DueTurns {
 }
 
 /// Sends a request at each arrival: the turn that has waited longest, or else the first of a new session.
-pub(super) async fn requests(context: Rc<PhaseContext>, arrivals: Schedule, max_in_flight: Option<usize>) {
-    let slots = max_in_flight.map(|n| Arc::new(Semaphore::new(n)));
+pub(super) async fn requests(context: Rc<PhaseContext>, arrivals: Schedule, slots: Option<Slots>) {
     let due = DueTurns::new();
     let mut running = JoinSet::new();
     for arrival in arrivals {
@@ -87,8 +86,7 @@ async fn begin(context: Rc<PhaseContext>, job: Job, ticket: Ticket, due: DueTurn
 }
 
 /// Begins a session at each instant its job carries.
-pub(super) async fn sessions(context: Rc<PhaseContext>, pacing: TurnPacing, max_in_flight: Option<usize>) {
-    let slots = max_in_flight.map(|n| Arc::new(Semaphore::new(n)));
+pub(super) async fn sessions(context: Rc<PhaseContext>, pacing: TurnPacing, slots: Option<Slots>) {
     let mut running = JoinSet::new();
     while let Some(job) = context.next_job().await {
         let intended = job.intended.unwrap_or(context.start);
@@ -109,7 +107,7 @@ async fn one_session(
     job: Job,
     intended: MonoNs,
     pacing: TurnPacing,
-    slots: Option<Arc<Semaphore>>,
+    slots: Option<Slots>,
 ) {
     let permit = match &slots {
         None => None,

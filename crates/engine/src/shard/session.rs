@@ -3,24 +3,26 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tokmeter_http::clock;
 use tokmeter_record::MonoNs;
 use uuid::Uuid;
 
 use super::PhaseContext;
 use super::arrivals::DueTurns;
+use super::prefill;
 use crate::dataset::Turn;
 use crate::decode::Finished;
 use crate::endpoint::Message;
 use crate::feed::Job;
 use crate::plan::TurnPacing;
+use crate::slots::{SlotPermit, Slots};
 
 /// Leave to send one request, given by an arrival.
 #[derive(Debug)]
 pub(super) struct Ticket {
     pub intended: MonoNs,
-    pub slots: Option<Arc<Semaphore>>,
+    pub slots: Option<Slots>,
 }
 
 /// What makes the turns of a session due.
@@ -39,7 +41,7 @@ pub(super) enum Turns {
 /// When a turn was intended, and the slot it holds while it is in flight.
 struct Leave {
     intended: MonoNs,
-    _slot: Option<OwnedSemaphorePermit>,
+    _slot: Option<SlotPermit>,
 }
 
 /// Runs a session that should begin at `intended`. Returns the instant at which its last request ended.
@@ -54,6 +56,13 @@ pub(super) async fn run(context: &PhaseContext, job: Job, intended: MonoNs, turn
     for (index, turn) in session.turns[..count].iter().enumerate() {
         let Some(leave) = wait_for_turn(context, turns, turn, index, intended, ended).await else { break };
         intended = leave.intended;
+        let prefill = match &context.prefill {
+            None => None,
+            Some(slots) => match context.slot(slots).await {
+                Some(slot) => Some(slot),
+                None => break,
+            },
+        };
         let Some(number) = context.budget.take_request() else { break };
         let last = index + 1 == count;
         let request_id = Uuid::new_v4();
@@ -71,7 +80,11 @@ pub(super) async fn run(context: &PhaseContext, job: Job, intended: MonoNs, turn
         let request = shard.requests.request(number, body.clone(), request_id, correlation_id, sticky, last);
 
         shard.live.request_started();
-        let exchange = shard.client.send(request).await;
+        let exchange = match prefill {
+            None => shard.client.send(request).await,
+            // Boxed, as all that is rare: it would make the future of every request larger.
+            Some(slot) => Box::pin(prefill::send(&shard.client, request, slot, &shard.first_tokens)).await,
+        };
         ended = clock::now();
         shard.live.request_ended();
         shard.last_end.set(ended);

@@ -1,18 +1,18 @@
 //! One run against one simulated server.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokmeter_engine::dataset::{Dataset, DatasetConfig};
+use tokmeter_engine::delivery::Delivery;
 use tokmeter_engine::endpoint::{Endpoint, EndpointType};
-use tokmeter_engine::request::{RequestConfig, Target};
+use tokmeter_engine::request::{ModelSelection, RequestConfig, Target};
 use tokmeter_engine::run::{PhaseConfig, RunConfig, TokenPolicy};
 use tokmeter_engine::schedule::{Cancellations, LoadConfig, LoadContext, PhasePlan, Schedule, Share};
 use tokmeter_engine::seed::Seed;
 use tokmeter_engine::tokenizer::Tokenizer;
-use tokmeter_engine::{Live, RecordSink, RunControl, run};
+use tokmeter_engine::{CollectorError, Live, RecordSink, RunControl, run};
 use tokmeter_http::{ClientConfig, Origin};
 use tokmeter_record::metric::Slos;
 use tokmeter_record::{BenchmarkPhase, RequestRecord};
@@ -27,6 +27,8 @@ pub struct Played {
     /// First instant of the profiling phase, wall clock.
     pub start_ns: i64,
     pub seed: Seed,
+    /// Asked against delivered, as the run says.
+    pub delivery: Delivery,
 }
 
 /// A run to make.
@@ -52,7 +54,7 @@ impl Default for Play {
 struct Collected(Vec<RequestRecord>);
 
 impl RecordSink for Collected {
-    fn record(&mut self, record: &RequestRecord, _: Option<&str>) -> io::Result<()> {
+    fn record(&mut self, record: &RequestRecord, _: Option<&str>) -> Result<(), CollectorError> {
         self.0.push(record.clone());
         Ok(())
     }
@@ -81,6 +83,8 @@ impl Play {
         let request = RequestConfig {
             endpoint: Arc::new(endpoint),
             models: vec![Arc::from("sim-model")],
+            model_selection: ModelSelection::RoundRobin,
+            seed,
             targets: vec![Target { origin, path: Arc::from("/v1/chat/completions"), authorization: None }],
             streaming: true,
             api_key: None,
@@ -114,16 +118,18 @@ impl Play {
             raw_file: None,
             http_trace: false,
             keep_text: false,
+            keep_trace: false,
             slos: Slos::default(),
         };
         let control = RunControl::default();
         let live = Arc::new(Live::default());
-        let outcome = run(config, Collected(Vec::new()), "records".into(), live, &control, |_| {})
-            .expect("the run is carried out");
+        let outcome =
+            run(config, Collected(Vec::new()), live, &control, |_| {}).expect("the run is carried out");
         let start_ns = outcome.profiling().expect("profiling ran").start.0 as i64;
         let served = sim.stop().expect("the simulator stops");
         let log = served.requests.into_iter().collect();
-        Played { records: outcome.sink.0, log, dataset, plan, start_ns, seed }
+        let delivery = outcome.delivery.expect("profiling ran");
+        Played { records: outcome.sink.0, log, dataset, plan, start_ns, seed, delivery }
     }
 }
 

@@ -5,4 +5,5 @@
 
 mod datasets;
 mod harness;
+mod prefill;
 mod shapes;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Sleep;
-use tokmeter_record::trace::Attempt;
+use tokmeter_record::trace::{Attempt, AttemptKind};
 use tokmeter_record::{ErrorClass, MonoNs, Phase};
 
 use super::Dialer;
@@ -74,7 +74,8 @@ pub(super) async fn connect_first(
 }
 
 fn attempt(address: SocketAddr, start: MonoNs, end: MonoNs, reason: String) -> Attempt<MonoNs> {
-    Attempt { start_ns: start, end_ns: end, address: Some(address.to_string()), reason }
+    let kind = AttemptKind::Address;
+    Attempt { kind, start_ns: start, end_ns: end, address: Some(address.to_string()), reason }
 }
 
 fn words(error: &io::Error) -> String {

@@ -18,7 +18,7 @@ use crate::clock;
 use crate::draft::{Draft, StreamStamps};
 use crate::exchange::{NO_KERNEL_STAMP, Origin, ResponseHead};
 use crate::failure::Failure;
-use crate::h1::{H1Request, Terms, body_too_large};
+use crate::h1::{H1Request, Terms};
 
 /// A body up to this size goes out with its headers, in one frame; h2 holds it until the window allows it. For
 /// larger ones we wait for the window ourselves, to know when the last piece went.
@@ -202,6 +202,7 @@ impl Running<'_, '_> {
         let lines = parts.headers.len();
         let head = ResponseHead { status: parts.status, version: parts.version, headers: parts.headers };
         let wanted = self.terms.want_body.as_mut().is_none_or(|want| want(&head));
+        self.draft.bound.events = head.is_event_stream();
         self.draft.head = Some(head);
         if lines > self.terms.limits.max_headers {
             return Err(Fault::Limit(Failure::new(
@@ -219,15 +220,16 @@ impl Running<'_, '_> {
 
     fn take_data(&mut self, data: &[u8]) -> Result<(), Fault> {
         let at = self.note_read();
+        self.draft
+            .bound
+            .admit(&self.draft.body.bytes, data.len(), &self.terms.limits)
+            .map_err(Fault::Limit)?;
         let body = &mut self.draft.body;
-        let limit = self.terms.limits.max_body_bytes;
-        if body.bytes.len() + data.len() > limit {
-            return Err(Fault::Limit(body_too_large(limit)));
-        }
         if body.bytes.is_empty() {
             body.bytes.reserve(FIRST_BODY_ROOM);
         }
         body.append_read(data, at, self.shared.wire.last_lag());
+        self.terms.show(self.draft);
         Ok(())
     }
 

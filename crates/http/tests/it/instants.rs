@@ -33,6 +33,26 @@ fn streaming_server() -> (Raw, mpsc::Receiver<MonoNs>) {
     (server, written)
 }
 
+#[test]
+fn a_watcher_sees_the_body_grow_until_it_has_seen_enough() {
+    let (server, _written) = streaming_server();
+    let (mut seen, mut seen_at) = (Vec::new(), Vec::new());
+    let exchange = block_on(async {
+        let watch = |head: &tokmeter_http::exchange::ResponseHead,
+                     body: &tokmeter_http::exchange::StampedBody| {
+            assert!(head.status.is_success());
+            seen.push(String::from_utf8_lossy(&body.bytes).into_owned());
+            seen_at.push(clock::now());
+            seen.len() < 2
+        };
+        client(ClientConfig::default()).send_watching(post(&server.origin()), watch).await
+    });
+    assert_eq!(body(&exchange), "onetwo!three");
+    assert_eq!(seen, ["one", "onetwo!"]);
+    let last = exchange.trace.response_receive_end_ns.expect("complete");
+    assert!(seen_at[0] < last, "it is shown while the answer is under way");
+}
+
 fn check_order(source: TimestampSource) -> StampSource {
     let (server, written) = streaming_server();
     let config = ClientConfig { timestamps: source, keep_request: true, ..ClientConfig::default() };

@@ -4,5 +4,6 @@ mod faults;
 mod instants;
 mod raw;
 mod reuse;
+mod route;
 mod tls;
 mod two;

@@ -9,7 +9,7 @@
 use rand::Rng;
 use rand_distr::{Beta, Distribution as _, StudentT};
 
-use crate::statistics::distribution::percentile_linear;
+use crate::statistics::distribution::{percentile_linear, percentile_nearest};
 use crate::statistics::student::{incomplete_beta, t_critical};
 
 /// Which bound is asked for.
@@ -90,9 +90,11 @@ impl Sample {
         (!self.is_empty()).then(|| self.in_time.iter().sum::<f64>() / self.len() as f64)
     }
 
-    /// Quantile `q` (0 to 1), numpy's "linear".
+    /// Quantile `q` (0 to 1): numpy's "linear", or "nearest" when failed requests are among the values as infinities.
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        percentile_linear(&self.sorted, 100.0 * q)
+        let finite = self.sorted.last().is_none_or(|largest| largest.is_finite());
+        let method = if finite { percentile_linear } else { percentile_nearest };
+        method(&self.sorted, 100.0 * q)
     }
 
     /// How many independent values the sample is worth when it is asked for quantile `q`.

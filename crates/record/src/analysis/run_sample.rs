@@ -91,6 +91,7 @@ impl RunSample {
         *(if success { &mut self.succeeded } else { &mut self.failed }) += 1;
         let tokens = |id| record.metrics.number(id).filter(|_| success).unwrap_or(0.0);
         self.completions.add(
+            metadata.request_start_ns.0,
             metadata.request_end_ns.0,
             [
                 f64::from(u8::from(success)),
@@ -234,7 +235,11 @@ impl RunSample {
                 of_run(100.0 * self.failed as f64 / self.requests() as f64)
             }
             None if !self.counts(figure.metric) => None,
-            None => self.completions.rate(figure.metric).and_then(of_run),
+            // The summary knows the exact bounds of the phase.
+            None => {
+                let given = self.given.get(&(figure.metric, String::new())).copied();
+                self.completions.rate(figure.metric).and_then(|own| of_run(given.unwrap_or(own)))
+            }
             Some(statistic) => {
                 let series = self.series.get(&figure.metric)?;
                 let sample = self.sample(figure.metric)?;
@@ -260,7 +265,11 @@ impl RunSample {
                 let bound = share_bound(self.failed, self.requests(), confidence, side);
                 or_more(bound.map(|share| 100.0 * share), Some(1))
             }
-            None => or_more(self.completions.rate_bound(figure.metric, confidence, side), None),
+            None => {
+                let rate = self.estimate_of_records(figure)?.value;
+                let bound = self.completions.relative_bound(figure.metric, confidence, side);
+                or_more(bound.map(|factor| rate * factor), None)
+            }
             Some(Statistic::Min | Statistic::Max) => Bound::Exact,
             Some(Statistic::Avg) => {
                 or_more(self.sample(figure.metric)?.mean_bound(confidence, side), Some(10))
@@ -283,7 +292,11 @@ impl RunSample {
                 let shares = share_draws(self.failed, self.requests(), count, random)?;
                 Some(shares.into_iter().map(|share| 100.0 * share).collect())
             }
-            None => self.completions.rate_draws(figure.metric, count, random),
+            None => {
+                let rate = self.estimate_of_records(figure)?.value;
+                let factors = self.completions.relative_draws(figure.metric, count, random)?;
+                Some(factors.into_iter().map(|factor| rate * factor).collect())
+            }
             Some(Statistic::Min | Statistic::Max) => None,
             Some(Statistic::Avg) => self.sample(figure.metric)?.mean_draws(count, random),
             Some(Statistic::Percentile(p)) => {
@@ -345,7 +358,7 @@ mod tests {
         assert!(value(&run, "latency_p95").unwrap() < 99.0);
         assert_eq!(value(&run, "adj_request_latency_p95"), Some(f64::INFINITY));
         assert!(value(&run, "adj_request_latency_p50").unwrap() < 99.0);
-        // 90 successes in the 990 ms between the first and the last completion.
+        // 90 successes in the 994 ms between the first start and the last completion.
         let rate = value(&run, "request_throughput").unwrap();
         assert!((85.0..95.0).contains(&rate), "{rate}");
     }

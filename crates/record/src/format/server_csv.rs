@@ -100,8 +100,8 @@ pub fn write(metrics: &Metrics, mut output: impl Write) -> csv::Result<()> {
             for series in &metric.series {
                 for (key, value) in &series.labels {
                     let endpoint = display_endpoint(&series.endpoint_url);
-                    let fields = [&endpoint, &one_line(name), &one_line(key), &one_line(value)];
-                    table.write_record(fields.into_iter().chain([&one_line(&metric.description)]))?;
+                    let fields = [&endpoint, &cell(name), &cell(key), &cell(value)];
+                    table.write_record(fields.into_iter().chain([&cell(&metric.description)]))?;
                 }
             }
         }
@@ -145,7 +145,7 @@ impl<'m> Section<'m> {
         for label in &labels {
             // A label may bear the name of a column; two equal names would merge in a data frame.
             let taken = header.iter().chain(&tail).any(|column| column == label);
-            header.push(one_line(label) + if taken { "_label" } else { "" });
+            header.push(cell(label) + if taken { "_label" } else { "" });
         }
         header.extend(tail);
         let mut table = table(output);
@@ -169,7 +169,7 @@ impl<'m> Section<'m> {
         let mut row = vec![
             display_endpoint(&series.endpoint_url),
             metric.kind.as_str().to_owned(),
-            one_line(name),
+            cell(name),
             metric.unit.clone().unwrap_or_default(),
         ];
         row.extend(self.columns.iter().map(|(name, value)| match (value(&series.stats), *name) {
@@ -177,10 +177,8 @@ impl<'m> Section<'m> {
             (Some(count), "count") => format!("{count:.0}"),
             (Some(value), _) => format!("{value:.4}"),
         }));
-        row.extend(
-            labels.iter().map(|label| series.labels.get(*label).map(|v| one_line(v)).unwrap_or_default()),
-        );
-        row.push(one_line(&metric.description));
+        row.extend(labels.iter().map(|label| series.labels.get(*label).map(|v| cell(v)).unwrap_or_default()));
+        row.push(cell(&metric.description));
         if self.buckets {
             row.push(series.buckets.as_ref().map(bucket_list).unwrap_or_default());
         }
@@ -208,6 +206,32 @@ fn display_endpoint(url: &str) -> String {
     bare.strip_suffix("/metrics").unwrap_or(bare).to_owned()
 }
 
-fn one_line(text: &str) -> String {
-    text.replace('\r', "\\r").replace('\n', "\\n")
+/// Text of a server in a cell: on one line, and never a formula to a spreadsheet (OWASP, CSV injection), which a
+/// leading apostrophe prevents. Numbers stay what they are.
+fn cell(text: &str) -> String {
+    let line = text.replace('\r', "\\r").replace('\n', "\\n");
+    let line = line.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}");
+    let formula = line.starts_with(['=', '+', '-', '@', '\t']) && line.parse::<f64>().is_err();
+    if formula { format!("'{line}") } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cell;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for (text, written) in [
+            ("=1+1", "'=1+1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("-cmd", "'-cmd"),
+            ("-1.5", "-1.5"),
+            ("+Inf", "+Inf"),
+            ("plain = text", "plain = text"),
+            ("\u{1b}[31mred", "\u{fffd}[31mred"),
+            ("two\nlines", "two\\nlines"),
+        ] {
+            assert_eq!(cell(text), written);
+        }
+    }
 }

@@ -459,14 +459,25 @@ fn key(endpoint: EndpointId, metric: u32, labels: &[Label<'_>]) -> String {
     key
 }
 
-/// A URL without `user:password@`, as it may be shown and written.
+/// A URL without `user:password@` and without values of its query, as it may be shown and written.
 pub fn without_credentials(url: &str) -> String {
     let start = url.find("://").map_or(0, |at| at + 3);
     let authority_end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
-    match url[start..authority_end].rfind('@') {
+    let mut shown = match url[start..authority_end].rfind('@') {
         Some(at) => format!("{}{}", &url[..start], &url[start + at + 1..]),
         None => url.to_owned(),
+    };
+    // Which parameter of a metrics page is a key is anyone's guess: their names stay, their values do not.
+    if let Some(query) = shown.find('?') {
+        let names = shown[query + 1..].split('&').map(|pair| match pair.split_once('=') {
+            Some((name, _)) => format!("{name}=<redacted>"),
+            None => pair.to_owned(),
+        });
+        let names = names.collect::<Vec<_>>().join("&");
+        shown.truncate(query + 1);
+        shown.push_str(&names);
     }
+    shown
 }
 
 #[cfg(test)]

@@ -229,7 +229,9 @@ impl Running {
             self.bring(self.step, level);
             place += 1;
         }
-        self.set_decode(0, level);
+        // A stream that came in one read has gaps of zero only: its tokens count as spread until the end.
+        let rest = if self.span.gaps == 0 { self.uniform } else { 0 };
+        self.set_decode(rest, level);
         self.stage = Stage::Tail;
         self.span.end
     }

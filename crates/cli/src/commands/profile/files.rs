@@ -2,19 +2,21 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokmeter_record::BenchmarkPhase;
 use tokmeter_record::format::inputs::InputsWriter;
+use tokmeter_record::format::names::ArtifactNames;
 use tokmeter_record::format::ready::ResultsReady;
 use tokmeter_record::format::summary_csv;
 use tokmeter_record::format::summary_json::{RunInfo, SummaryDocument};
 use tokmeter_record::format::timeslices::TimeslicesDocument;
 use tokmeter_record::statistics::Window;
 
-use super::{Finished, report, server_metrics, window};
+use super::{Finished, asked, report, server_metrics, window};
 use crate::args::profile::ProfileArgs;
 use crate::exit::Failure;
 use crate::settings::profile::ProfileSettings;
@@ -40,6 +42,44 @@ pub fn write_inputs(settings: &ProfileSettings) -> Result<()> {
     })
 }
 
+/// What a run was asked to do, written before its first request: `recover` needs it when nothing else came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Beginning {
+    /// As in all files of the run.
+    pub benchmark_id: String,
+    /// As in the summary.
+    pub input_config: Value,
+    /// When it was given.
+    pub random_seed: Option<u64>,
+    /// As typed, secrets redacted.
+    pub cli_command: String,
+}
+
+/// Hidden, and only there while the run goes on.
+fn beginning_path(names: &ArtifactNames) -> PathBuf {
+    let summary = names.summary_json();
+    let name = summary.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    summary.with_file_name(format!(".{name}.begun"))
+}
+
+/// Writes [`Beginning`].
+pub fn begin(settings: &ProfileSettings, command_line: &str) -> Result<()> {
+    let beginning = Beginning {
+        benchmark_id: settings.benchmark_id.clone(),
+        input_config: settings.input_config.clone(),
+        random_seed: settings.seed_given.then_some(settings.seed.0),
+        cli_command: command_line.to_owned(),
+    };
+    replace(&beginning_path(&settings.names), |file| {
+        serde_json::to_writer(file, &beginning).map_err(io::Error::other)
+    })
+}
+
+/// [`Beginning`] of a run that did not end.
+pub fn beginning(names: &ArtifactNames) -> Option<Beginning> {
+    serde_json::from_slice(&fs::read(beginning_path(names)).ok()?).ok()
+}
+
 /// Summary JSON and CSV, slices, console text, and the mark that all is there.
 pub fn write_summary(args: &ProfileArgs, command_line: &str, finished: &Finished) -> Result<()> {
     let names = &finished.settings.names;
@@ -56,20 +96,24 @@ pub fn write_summary(args: &ProfileArgs, command_line: &str, finished: &Finished
     }
     replace(&names.console(), |mut file| file.write_all(report::tables(args, finished, 140).as_bytes()))?;
     let cancelled = finished.outcome.was_cancelled;
-    replace(&names.ready(), |mut file| file.write_all(ResultsReady::to_json(cancelled, cancelled).as_bytes()))
+    replace(&names.ready(), |mut file| {
+        file.write_all(ResultsReady::to_json(cancelled, cancelled).as_bytes())
+    })?;
+    // Whoever recovers this directory finds a complete summary; a leftover would only be confusing.
+    let _ = fs::remove_file(beginning_path(names));
+    Ok(())
 }
 
 fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
-    let Finished { settings, outcome, summary, server_metrics: collected } = finished;
+    let Finished { identity, settings, outcome, summary, verdict: _, server_metrics: collected } = finished;
     let mut document = SummaryDocument::of(summary, &window(outcome));
     document.benchmark_id = Some(settings.benchmark_id.clone());
     document.input_config = Some(settings.input_config.clone());
     document.run_info = Some(RunInfo {
         benchmark_id: Some(settings.benchmark_id.clone()),
         random_seed: settings.seed_given.then_some(settings.seed.0),
-        trial: Some(0),
         cli_command: Some(command_line.to_owned()),
-        ..RunInfo::default()
+        ..identity.clone()
     });
     document.was_cancelled = Some(outcome.was_cancelled);
     let incomplete = match (&outcome.file_error, outcome.was_cancelled) {
@@ -80,6 +124,7 @@ fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
     document.is_complete = Some(incomplete.is_none());
     document.incomplete_reason = incomplete;
     document.tokmeter.extend(own_facts(finished));
+    document.tokmeter.extend(asked::facts(finished));
     if let Some(collected) = collected {
         document.tokmeter.insert("server_metrics".to_owned(), server_metrics::facts(collected));
         let Window { start, end, .. } = window(outcome);
@@ -94,10 +139,11 @@ fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
 
 /// What only tokmeter says, under its own key.
 fn own_facts(finished: &Finished) -> Map<String, Value> {
-    let Finished { settings, outcome, summary, server_metrics: _ } = finished;
+    let Finished { identity: _, settings, outcome, summary, verdict, server_metrics: _ } = finished;
     let profiling = outcome.phases.iter().find(|phase| phase.phase == BenchmarkPhase::Profiling);
     let facts = json!({
         "version": env!("CARGO_PKG_VERSION"),
+        "verdict": verdict,
         "random_seed": settings.seed.0,
         "requests": {
             "sent": profiling.map(|phase| phase.requests),
@@ -108,6 +154,7 @@ fn own_facts(finished: &Finished) -> Map<String, Value> {
         "clock": {"start": outcome.anchors.0, "end": outcome.anchors.1,
                   "drift_ns": outcome.anchors.0.drift_ns(&outcome.anchors.1)},
         "notes": outcome.notes,
+        "coalesced_read_share": outcome.notes.coalesced_read_share(),
         "health": outcome.health,
         "client": {
             "shards": settings.shards,

@@ -6,13 +6,13 @@ use anyhow::Result;
 use tokmeter_record::ErrorClass;
 use tokmeter_record::statistics::RunSummary;
 
-use super::{Finished, files};
+use super::{Finished, asked, files, verdict};
 use crate::args::profile::ProfileArgs;
 use crate::console::number::integer;
 use crate::console::{harmless, summary};
 
 /// Widest table on a terminal; enough for every figure.
-const WIDTH: u16 = 100;
+pub const WIDTH: u16 = 100;
 
 /// Prints tables, remarks and where the files are.
 pub fn print(args: &ProfileArgs, finished: &Finished) -> Result<()> {
@@ -33,6 +33,17 @@ pub fn print(args: &ProfileArgs, finished: &Finished) -> Result<()> {
     Ok(())
 }
 
+/// One of several runs: its outcome, what to know of it, and where its files are.
+pub fn print_brief(finished: &Finished) -> Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "  {}", headline(finished))?;
+    for remark in remarks(finished) {
+        writeln!(out, "  note: {}", harmless(&remark))?;
+    }
+    writeln!(out, "  files in {}", finished.settings.names.directory().display())?;
+    Ok(())
+}
+
 /// All tables as text.
 pub fn tables(args: &ProfileArgs, finished: &Finished, width: u16) -> String {
     let title = args.endpoint.endpoint_type.metadata().metrics_title;
@@ -43,7 +54,8 @@ pub fn tables(args: &ProfileArgs, finished: &Finished, width: u16) -> String {
     if !finished.summary.errors.is_empty() {
         parts.push(summary::errors(&finished.summary.errors, width));
     }
-    parts.push(headline(finished));
+    parts.push(headline(finished) + &asked::headline(finished).unwrap_or_default());
+    parts.push(verdict::lines(&finished.verdict).join("\n") + "\n");
     parts.join("\n")
 }
 
@@ -53,8 +65,9 @@ fn headline(finished: &Finished) -> String {
         0 => String::new(),
         cancelled => format!(", {} cancelled", integer(cancelled)),
     };
+    let lag = summary::receive_lag(&finished.summary.metrics);
     format!(
-        "{} requests: {} succeeded, {} failed{cancelled}; {:.1} s, client used {:.0} % of the machine\n",
+        "{} requests: {} succeeded, {} failed{cancelled}; {:.1} s, client used {:.0} % of the machine{lag}\n",
         integer(counts.completed()),
         integer(counts.succeeded),
         integer(counts.failed - counts.cancelled),
@@ -66,6 +79,7 @@ fn headline(finished: &Finished) -> String {
 /// What a reader should know before believing the numbers.
 fn remarks(finished: &Finished) -> Vec<String> {
     let mut remarks = finished.summary.notes.clone();
+    remarks.extend(asked::remarks(finished));
     let notes = &finished.outcome.notes;
     if notes.token_sources.len() > 1 {
         let sources: Vec<_> =
@@ -80,7 +94,9 @@ fn remarks(finished: &Finished) -> Vec<String> {
     }
     if notes.coalesced_events * 10 > notes.events {
         remarks.push(format!(
-            "{:.0} % of events shared a read with an earlier one; their instants are those of the last segment",
+            "{:.0} % of reads held more than one event, {:.0} % of events shared a read with an earlier one; their \
+             instants are those of the last segment",
+            notes.coalesced_read_share() * 100.0,
             notes.coalesced_events as f64 * 100.0 / notes.events as f64
         ));
     }

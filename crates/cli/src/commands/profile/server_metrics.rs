@@ -16,6 +16,7 @@ use tokmeter_record::statistics::{GpuEnergy, GpuVendor, RunFacts, Window};
 
 use super::files;
 use crate::args::profile::ProfileArgs;
+use crate::args::swept::value;
 use crate::exit::Failure;
 use crate::settings::profile::ProfileSettings;
 
@@ -112,7 +113,7 @@ pub fn write(args: &ProfileArgs, settings: &ProfileSettings, collected: &Collect
             input_config: settings.input_config.clone(),
             model_names: args.endpoint.model_names.clone(),
             concurrency: settings.load.profiling.concurrency.map(u64::from),
-            request_rate: args.load.request_rate,
+            request_rate: value(&args.load.request_rate),
         };
         files::replace(&names.server_metrics("parquet"), |file| {
             server_parquet::write(&collected.outcome.store, window, &metadata, file).map_err(io::Error::other)

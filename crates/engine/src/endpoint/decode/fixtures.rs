@@ -158,7 +158,7 @@ fn every_captured_stream_is_read_right() {
 fn meaning(mut reply: Reply) -> Reply {
     reply.deltas.iter_mut().for_each(|delta| delta.at = MonoNs(0));
     reply.last_event_at = None;
-    reply.coalesced_events = 0;
+    (reply.coalesced_events, reply.coalesced_reads) = (0, 0);
     reply
 }
 
@@ -255,7 +255,7 @@ fn events_of_one_chunk_share_its_stamp_and_are_counted() {
     // The first chunk holds role and first text, the last but one finish and usage.
     let captured = Captured::read("sse", "llamacpp-chat-stream-usage.raw");
     let reply = captured.decode(Chat, &captured.body());
-    assert_eq!(reply.coalesced_events, 2);
+    assert_eq!((reply.coalesced_events, reply.coalesced_reads), (2, 2));
     assert_eq!(reply.deltas[0].at, MonoNs(1000), "the role event is no token, the text in the same read is");
     assert_eq!(reply.deltas[1].at, MonoNs(1001));
     assert_eq!(reply.last_event_at, Some(MonoNs(1013)), "[DONE] came in the fourteenth chunk");

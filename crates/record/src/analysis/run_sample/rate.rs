@@ -17,7 +17,11 @@ type Amounts = [f64; 4];
 /// Completed work over time.
 #[derive(Clone, Debug)]
 pub(super) struct Completions {
+    /// Earliest start of a request, ns of the wall clock.
+    started_ns: u64,
+    /// First completion: where the slices begin.
     begin_ns: Option<u64>,
+    /// Last completion, ns after the first.
     end_ns: u64,
     width_ns: u64,
     slices: Vec<Amounts>,
@@ -25,7 +29,13 @@ pub(super) struct Completions {
 
 impl Default for Completions {
     fn default() -> Self {
-        Completions { begin_ns: None, end_ns: 0, width_ns: 1_000_000, slices: Vec::new() }
+        Completions {
+            started_ns: u64::MAX,
+            begin_ns: None,
+            end_ns: 0,
+            width_ns: 1_000_000,
+            slices: Vec::new(),
+        }
     }
 }
 
@@ -37,8 +47,11 @@ fn amount(metric: MetricId) -> Option<usize> {
 }
 
 impl Completions {
-    /// Adds what a request completed at an instant (ns of the wall clock).
-    pub(super) fn add(&mut self, at_ns: u64, amounts: Amounts) {
+    /// Adds what a request completed that began and ended at these instants (ns of the wall clock).
+    pub(super) fn add(&mut self, start_ns: u64, at_ns: u64, amounts: Amounts) {
+        if start_ns > 0 {
+            self.started_ns = self.started_ns.min(start_ns);
+        }
         let begin = *self.begin_ns.get_or_insert(at_ns);
         // Files are in order of completion, nearly: one that comes earlier counts at the beginning.
         let since = at_ns.saturating_sub(begin);
@@ -69,12 +82,14 @@ impl Completions {
             .collect();
     }
 
-    /// The rate per second between the first and the last completion; `None` for a metric that is no rate we count,
-    /// or when all came at once.
+    /// The rate per second between the first start and the last completion; `None` for a metric that is no rate we
+    /// count, or when nothing took any time.
     pub(super) fn rate(&self, metric: MetricId) -> Option<f64> {
         let index = amount(metric)?;
         let sum: f64 = self.slices.iter().map(|amounts| amounts[index]).sum();
-        (self.end_ns > 0).then(|| sum / (self.end_ns as f64 / 1e9))
+        let begin = self.begin_ns?;
+        let window = begin.saturating_sub(self.started_ns.min(begin)).saturating_add(self.end_ns);
+        (window > 0).then(|| sum / (window as f64 / 1e9))
     }
 
     /// Rates of batches of whole slices.
@@ -93,19 +108,23 @@ impl Completions {
         ))
     }
 
-    /// Confidence bound of a rate; `None` when the run is too short for one.
-    pub(super) fn rate_bound(&self, metric: MetricId, confidence: f64, side: Side) -> Option<f64> {
-        self.batches(metric)?.mean_bound(confidence, side)
+    /// Confidence bound of a rate as a factor of it; `None` when the run is too short for one.
+    pub(super) fn relative_bound(&self, metric: MetricId, confidence: f64, side: Side) -> Option<f64> {
+        let batches = self.batches(metric)?;
+        let mean = batches.mean().filter(|mean| *mean > 0.0)?;
+        Some(batches.mean_bound(confidence, side)? / mean)
     }
 
-    /// Draws of a rate.
-    pub(super) fn rate_draws(
+    /// Draws of a rate as factors of it.
+    pub(super) fn relative_draws(
         &self,
         metric: MetricId,
         count: usize,
         random: &mut impl Rng,
     ) -> Option<Vec<f64>> {
-        self.batches(metric)?.mean_draws(count, random)
+        let batches = self.batches(metric)?;
+        let mean = batches.mean().filter(|mean| *mean > 0.0)?;
+        Some(batches.mean_draws(count, random)?.into_iter().map(|rate| rate / mean).collect())
     }
 }
 
@@ -118,23 +137,32 @@ mod tests {
         let mut completions = Completions::default();
         // 10,000 requests at 100/s with 5 output tokens each: far more than 1,024 slices of 1 ms.
         for index in 0..10_000u64 {
-            completions.add(7_000_000_000 + index * 10_000_000, [1.0, 5.0, 0.0, 0.0]);
+            completions.add(0, 7_000_000_000 + index * 10_000_000, [1.0, 5.0, 0.0, 0.0]);
         }
         assert!(completions.slices.len() <= SLICES);
         let rate = completions.rate(c::REQUEST_THROUGHPUT).unwrap();
         assert!((rate - 100.0).abs() < 0.1, "{rate}");
         assert!((completions.rate(c::OUTPUT_TOKEN_THROUGHPUT).unwrap() - 500.0).abs() < 0.5);
         assert_eq!(completions.rate(c::TIME_TO_FIRST_TOKEN), None);
-        let lower = completions.rate_bound(c::REQUEST_THROUGHPUT, 0.95, Side::Lower).unwrap();
-        assert!((98.0..=100.5).contains(&lower), "{lower}");
+        let lower = completions.relative_bound(c::REQUEST_THROUGHPUT, 0.95, Side::Lower).unwrap();
+        assert!((0.98..=1.0).contains(&lower), "{lower}");
+    }
+
+    #[test]
+    fn the_window_begins_with_the_first_request() {
+        let mut completions = Completions::default();
+        for index in 1..=10u64 {
+            completions.add(1_000_000_000, 1_000_000_000 + index * 200_000_000, [1.0; 4]);
+        }
+        assert_eq!(completions.rate(c::REQUEST_THROUGHPUT), Some(5.0));
     }
 
     #[test]
     fn a_moment_has_no_rate() {
         let mut completions = Completions::default();
         assert_eq!(completions.rate(c::REQUEST_THROUGHPUT), None);
-        completions.add(1, [1.0; 4]);
+        completions.add(1, 1, [1.0; 4]);
         assert_eq!(completions.rate(c::REQUEST_THROUGHPUT), None);
-        assert_eq!(completions.rate_bound(c::REQUEST_THROUGHPUT, 0.95, Side::Lower), None);
+        assert_eq!(completions.relative_bound(c::REQUEST_THROUGHPUT, 0.95, Side::Lower), None);
     }
 }

@@ -70,6 +70,9 @@ impl Bins {
             return;
         }
         self.hold(IN_FLIGHT, first, span.end, 1.0);
+        if span.gaps == 0 {
+            self.hold(DECODE, first, span.end, uniform);
+        }
         let mut at = first;
         for place in span.places.clone() {
             let ns = gap(place);

@@ -1,0 +1,84 @@
+//! What a run's numbers are worth: the evidence gathered from everything the run knows of itself.
+
+use anyhow::Result;
+use tokmeter_engine::RunOutcome;
+use tokmeter_record::metric::catalogue::{CLIENT_RECV_LAG, INTER_TOKEN_LATENCY, SCHEDULE_LAG};
+use tokmeter_record::statistics::RunSummary;
+use tokmeter_record::verdict::{Assessment, Evidence, Limits, RunVerdict, assess};
+
+use crate::args::profile::ProfileArgs;
+use crate::exit::Failure;
+
+/// The limits as the user set them.
+pub fn limits(args: &ProfileArgs) -> Result<Limits, Failure> {
+    let mut limits = Limits::default();
+    for text in &args.verdict.verdict_limit {
+        limits.set(text).map_err(|error| Failure::usage(format!("--verdict-limit: {error}")))?;
+    }
+    Ok(limits)
+}
+
+/// Assesses a run.
+pub fn of_run(summary: &RunSummary, outcome: &RunOutcome<()>, limits: &Limits) -> Assessment {
+    assess(evidence(summary, outcome), limits)
+}
+
+fn evidence(summary: &RunSummary, outcome: &RunOutcome<()>) -> Evidence {
+    let metrics = &summary.metrics;
+    let (health, counts) = (&outcome.health, &outcome.counts);
+    let lag = metrics.get(CLIENT_RECV_LAG);
+    let per_elapsed = |seconds: f64| seconds / health.elapsed_seconds.max(f64::MIN_POSITIVE);
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get()) as f64;
+    Evidence {
+        recv_lag_p50_ms: lag.and_then(|lag| lag.p50),
+        recv_lag_p99_ms: lag.and_then(|lag| lag.p99),
+        schedule_lag_p99_ms: metrics.get(SCHEDULE_LAG).and_then(|lag| lag.p99),
+        inter_token_p50_ms: metrics.get(INTER_TOKEN_LATENCY).and_then(|gap| gap.p50),
+        kernel_stamps: (summary.counts.succeeded > 0)
+            .then(|| lag.and_then(|lag| lag.count).unwrap_or(0) as f64 / summary.counts.succeeded as f64),
+        shard_busy: Some(counts.shard_busy_ppm as f64 / 1e6),
+        throttled_share: health.throttled_seconds.map(per_elapsed),
+        steal_share: health.steal_seconds.map(|seconds| per_elapsed(seconds) / cores),
+        decode_stalls: counts.decode_stalls,
+        decode_backlog_high: counts.decode_backlog_high,
+        slot_waits: counts.slot_waits,
+        requests: outcome.profiling().map_or(0, |phase| phase.requests),
+        clock_step_ms: Some(outcome.anchors.0.drift_ns(&outcome.anchors.1) as f64 / 1e6),
+        samples: summary.counts.succeeded,
+        ..Evidence::default()
+    }
+}
+
+/// The verdict and its reasons, for the console.
+pub fn lines(assessment: &Assessment) -> Vec<String> {
+    let percentile = match assessment.highest_percentile {
+        Some(percentile) => format!("samples carry percentiles up to p{percentile}"),
+        None => "too few samples for any percentile".to_owned(),
+    };
+    let first = match assessment.error_bar_ms {
+        Some(error) => {
+            format!("verdict: {} (client error at most {error:.3} ms; {percentile})", assessment.verdict)
+        }
+        None => format!("verdict: {} ({percentile})", assessment.verdict),
+    };
+    let reasons = assessment.reasons.iter().map(|reason| {
+        format!(
+            "  {}: {} (--verdict-limit {}={})",
+            reason.verdict, reason.message, reason.limit, reason.tolerated
+        )
+    });
+    std::iter::once(first).chain(reasons).collect()
+}
+
+/// Whether `--require-valid` is broken.
+pub fn refused(args: &ProfileArgs, assessment: &Assessment) -> Option<Failure> {
+    if !args.verdict.require_valid || assessment.verdict == RunVerdict::Valid {
+        return None;
+    }
+    let reasons: Vec<_> = assessment.reasons.iter().map(|reason| reason.message.as_str()).collect();
+    Some(Failure {
+        exit: crate::exit::Exit::NotValid,
+        message: format!("--require-valid: the run is {}: {}", assessment.verdict, reasons.join("; ")),
+        fix: Some("give the client more room or more samples, or set --verdict-limit".to_owned()),
+    })
+}
