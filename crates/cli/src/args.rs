@@ -5,6 +5,7 @@ pub mod config;
 pub mod demo;
 mod load;
 mod multi_run;
+mod network;
 pub mod profile;
 mod readiness;
 pub mod sim;

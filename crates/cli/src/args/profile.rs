@@ -11,6 +11,7 @@ use tokmeter_engine::request::ModelSelection;
 
 pub use super::load::{LoadArgs, WarmupArgs};
 pub use super::multi_run::MultiRunArgs;
+pub use super::network::NetworkArgs;
 pub use super::readiness::ReadinessArgs;
 use super::swept::Swept;
 
@@ -36,6 +37,8 @@ pub struct ProfileArgs {
     pub readiness: ReadinessArgs,
     #[command(flatten)]
     pub server_metrics: ServerMetricsArgs,
+    #[command(flatten)]
+    pub network: NetworkArgs,
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]

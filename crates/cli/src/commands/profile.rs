@@ -2,6 +2,8 @@
 
 mod asked;
 mod files;
+mod network;
+mod phases;
 mod readiness;
 mod repeat;
 mod report;
@@ -76,6 +78,7 @@ pub fn once(
         .with_context(|| format!("cannot write into {}", settings.names.directory().display()))?;
 
     let collector = server_metrics::start(args, &settings)?;
+    let round_trip = network::start(args, &settings)?;
     let progress = progress(args, &live);
     let outcome = tokmeter_engine::run(
         run_config(args, &settings),
@@ -94,6 +97,7 @@ pub fn once(
 
     let (sink, outcome) = split(outcome);
     let mut statistics = sink.finish().context("cannot write outputs.json to its end")?;
+    statistics.facts_mut().network_rtt_ms = round_trip.finish()?;
     let window = window(&outcome);
     let finish = |collector| server_metrics::finish(collector, &settings, outcome.was_cancelled);
     let server_metrics = collector.map(finish).transpose()?;
