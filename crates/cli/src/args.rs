@@ -8,6 +8,7 @@ pub mod gate;
 pub mod gateway;
 mod load;
 mod multi_run;
+mod network;
 pub mod profile;
 mod readiness;
 pub mod recover;

@@ -11,7 +11,7 @@ use tokmeter_record::{BenchmarkPhase, MonoNs};
 
 use crate::run::{PhaseConfig, PhaseReport};
 use crate::schedule::distance::{arrival_distance, ks_critical};
-use crate::schedule::{LoadShape, PhasePlan, SlotRamp};
+use crate::schedule::{LoadShape, PhasePlan};
 use crate::slots::SlotWaits;
 
 pub use over_time::LoadSlice;
@@ -66,7 +66,8 @@ pub struct Asked {
     /// Requests in flight at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
-    /// The same on average over the time of sending, when a ramp opened the slots.
+    /// Closed loop: requests in flight on average, over the time of sending, had each begun when it was due.
+    /// Ramps and pauses between turns are in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency_avg: Option<f64>,
     /// Requests that may wait for their first token, at most.
@@ -156,7 +157,8 @@ impl Delivery {
         sent.sort_unstable();
         let sending = sent.first().copied().zip(sent.last().copied());
         let open_loop = !matches!(plan.shape, LoadShape::Closed);
-        let flights = over_time::Flights::of(kept);
+        let flights = over_time::Flights::of(kept, |request| request.start.0);
+        let due = over_time::Flights::of(kept, |request| request.intended.0);
         let lag = |of: &dyn Fn(&RequestInstants) -> Option<MonoNs>| {
             let late = |request: &RequestInstants| {
                 Some(of(request)?.0.saturating_sub(request.intended.0) as f64 / 1e6)
@@ -164,7 +166,10 @@ impl Delivery {
             lag(kept.iter().filter_map(late).collect())
         };
         Delivery {
-            asked: asked(plan, report.start_mono, open_loop.then_some(&*intended), sending),
+            asked: Asked {
+                concurrency_avg: sending.filter(|_| !open_loop).and_then(|(from, to)| due.mean(from, to)),
+                ..asked(plan, open_loop.then_some(&*intended))
+            },
             delivered: Delivered {
                 requests: report.requests,
                 rate: mean_rate(&sent),
@@ -199,8 +204,11 @@ impl Delivery {
                 arrivals.ks_distance, arrivals.ks_critical
             ));
         }
-        let asked = self.asked.concurrency_avg.filter(|_| self.asked.rate.is_none());
-        if let (Some(asked), Some(delivered)) = (asked, self.delivered.concurrency_avg)
+        // A handful of requests is over before the slots are full; prefill slots hold requests back on purpose.
+        let cap = u64::from(self.asked.concurrency.unwrap_or(0));
+        let telling = self.delivered.requests >= 2 * cap && self.prefill_waits.is_none();
+        if let (Some(asked), Some(delivered)) = (self.asked.concurrency_avg, self.delivered.concurrency_avg)
+            && telling
             && delivered < ENOUGH * asked
         {
             remarks.push(format!("{asked:.1} requests in flight were asked for, {delivered:.1} there were"));
@@ -221,7 +229,7 @@ impl Delivery {
     }
 }
 
-fn asked(plan: &PhasePlan, start: MonoNs, intended: Option<&[u64]>, sending: Option<(u64, u64)>) -> Asked {
+fn asked(plan: &PhasePlan, intended: Option<&[u64]>) -> Asked {
     let rate = match &plan.shape {
         LoadShape::Rate { profile, .. } => Some(profile.peak()),
         LoadShape::UserCentric(users) => Some(users.rate),
@@ -237,19 +245,9 @@ fn asked(plan: &PhasePlan, start: MonoNs, intended: Option<&[u64]>, sending: Opt
         scheduled_rate: sorted.as_deref().and_then(mean_rate),
         requests: plan.requests,
         concurrency: plan.concurrency,
-        concurrency_avg: plan
-            .concurrency
-            .zip(sending)
-            .and_then(|(cap, (from, to))| mean_open(plan.slot_ramp(), cap, start.0, from, to)),
+        concurrency_avg: None,
         prefill_concurrency: plan.prefill_concurrency,
     }
-}
-
-/// Slots open on average between two instants.
-fn mean_open(ramp: SlotRamp, cap: u32, start: u64, from: u64, to: u64) -> Option<f64> {
-    let length = to.checked_sub(from).filter(|&length| length > 0)?;
-    let open = |slot| to.saturating_sub((start + ramp.opens_at_ns(slot)).max(from));
-    Some((0..u64::from(cap)).map(|slot| open(slot) as f64 / length as f64).sum())
 }
 
 /// Instants per second between the first and the last of them, which are sorted.

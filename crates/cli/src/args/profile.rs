@@ -12,6 +12,7 @@ use tokmeter_record::format::server_parquet::Compression;
 
 pub use super::load::{LoadArgs, WarmupArgs};
 pub use super::multi_run::MultiRunArgs;
+pub use super::network::NetworkArgs;
 pub use super::readiness::ReadinessArgs;
 use super::swept::Swept;
 
@@ -41,6 +42,8 @@ pub struct ProfileArgs {
     pub server_metrics: ServerMetricsArgs,
     #[command(flatten)]
     pub verdict: VerdictArgs,
+    #[command(flatten)]
+    pub network: NetworkArgs,
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]

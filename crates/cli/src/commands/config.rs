@@ -86,12 +86,8 @@ fn expanded(file: &Path) -> Result<String> {
         };
         let id = argument.get_id().as_str();
         let Ok(Some(values)) = matches.try_get_raw(id) else { continue };
-        let shown: Vec<String> = values
-            .map(|value| match tokmeter_engine::secret::is_sensitive(long) {
-                true => tokmeter_engine::secret::REDACTED.to_owned(),
-                false => serde_json::to_string(&value.to_string_lossy()).unwrap_or_default(),
-            })
-            .collect();
+        let shown: Vec<String> =
+            values.map(|value| quoted(&shown_value(long, &value.to_string_lossy()))).collect();
         match shown.as_slice() {
             [] => {}
             [one] => text.push_str(&format!("{long}: {}\n", plain(one))),
@@ -101,11 +97,51 @@ fn expanded(file: &Path) -> Result<String> {
     Ok(text)
 }
 
+fn quoted(text: &str) -> String {
+    // A string is always JSON, and JSON is YAML.
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+/// The value of a flag without the secrets in it.
+fn shown_value(long: &str, value: &str) -> String {
+    let redacted = tokmeter_engine::secret::REDACTED;
+    let named = |text: &str| match text.split_once(':') {
+        Some((name, _)) if tokmeter_engine::secret::is_sensitive(name) => format!("{name}:{redacted}"),
+        _ => text.to_owned(),
+    };
+    match long {
+        "api-key" => redacted.to_owned(),
+        // A JSON object of headers or fields may hold anything.
+        "header" | "extra-inputs" if value.trim_start().starts_with('{') => redacted.to_owned(),
+        "header" | "extra-inputs" => named(value),
+        _ => value.to_owned(),
+    }
+}
+
 /// Numbers and booleans need no quotes.
 fn plain(quoted: &str) -> &str {
     let inner = quoted.trim_matches('"');
     match inner.parse::<f64>().is_ok() || matches!(inner, "true" | "false") {
         true => inner,
         false => quoted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown_value;
+
+    #[test]
+    fn secrets_are_hidden_and_token_counts_are_not() {
+        for (flag, value, shown) in [
+            ("api-key", "sk-1", "<redacted>"),
+            ("header", "Authorization: Bearer sk-1", "Authorization:<redacted>"),
+            ("header", "X-Team:search", "X-Team:search"),
+            ("extra-inputs", r#"{"api_key":"sk-1"}"#, "<redacted>"),
+            ("prompt-input-tokens-mean", "64", "64"),
+            ("use-server-token-count", "true", "true"),
+        ] {
+            assert_eq!(shown_value(flag, value), shown);
+        }
     }
 }

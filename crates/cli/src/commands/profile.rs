@@ -2,6 +2,8 @@
 
 mod asked;
 pub mod files;
+mod network;
+mod phases;
 mod readiness;
 mod repeat;
 mod report;
@@ -92,6 +94,7 @@ pub fn once(
         .map_err(|error| Failure::usage(error.to_string()).fix("choose a place you may write to"))?;
 
     let collector = server_metrics::start(args, &settings)?;
+    let round_trip = network::start(args, &settings)?;
     let progress = progress(args, &live);
     let outcome = tokmeter_engine::run(run_config(args, &settings), sink, live, control, |event| {
         tell_collector(collector.as_ref(), event);
@@ -103,6 +106,7 @@ pub fn once(
 
     let (sink, outcome) = split(outcome);
     let mut statistics = sink.finish()?;
+    statistics.facts_mut().network_rtt_ms = round_trip.finish()?;
     let window = window(&outcome);
     let finish = |collector| server_metrics::finish(collector, &settings, outcome.was_cancelled);
     let server_metrics = collector.map(finish).transpose()?;

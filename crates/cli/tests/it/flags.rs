@@ -28,6 +28,14 @@ fn each_mistake_names_its_flag() {
         ),
         (vec!["--slice-duration", "0"], "--slice-duration"),
         (vec!["--config", "/nowhere.yaml"], "/nowhere.yaml"),
+        (vec!["--prefill-concurrency", "1"], "--streaming"),
+        (vec!["--streaming", "--concurrency", "2", "--prefill-concurrency", "3"], "--prefill-concurrency"),
+        (vec!["--concurrency", "2,x"], "`x`"),
+        (vec!["--num-profile-runs", "11"], "--num-profile-runs"),
+        (vec!["--num-profile-runs", "2", "--confidence-level", "1"], "--confidence-level"),
+        (vec!["--vary-seed-per-trial"], "--num-profile-runs"),
+        (vec!["--model-selection-strategy", "weighted"], "--model-selection-strategy"),
+        (vec!["--wait-for-model-interval", "1"], "--wait-for-model-timeout"),
     ] {
         let message = refused(&flags);
         assert!(message.contains(expected), "{flags:?} said: {message}");
@@ -68,4 +76,29 @@ fn more_connections_than_this_process_may_open_are_refused_before_the_run() {
     assert_eq!(output.status.code(), Some(2), "{}", run::shown(&output));
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(message.contains("--concurrency") && message.contains("ulimit"), "{message}");
+}
+
+#[test]
+fn an_expanded_configuration_is_the_same_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let (short, long) = (directory.path().join("short.yaml"), directory.path().join("long.yaml"));
+    let text = "model: [a, b]\nmodel-selection-strategy: random\nstreaming: true\nconcurrency: [4, 8]\n\
+                prefill_concurrency: 2\nprefill-concurrency-ramp-duration: 0.5\nisl: [64, 128]\n\
+                sweep-type: zip\nnum-profile-runs: 2\nvary-seed-per-trial: true\nwarmup-request-count: 3\n\
+                warmup-prefill-concurrency: 1\nwait-for-model-timeout: 2\nwait-for-model-mode: models\n\
+                no-profile-run-disable-warmup-after-first: true\nnetwork-latency-mean: 0.5\nheader: [A:1, B:2]\n";
+    std::fs::write(&short, text).unwrap();
+    let expand = |file: &std::path::Path| -> String {
+        let output = run::tokmeter().args(["config", "expand"]).arg(file).output().unwrap();
+        assert!(output.status.success(), "{}", run::shown(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let expanded = expand(&short);
+    for line in
+        ["concurrency: \"4,8\"", "num-profile-runs: 2", "confidence-level: 0.95", "sweep-type: \"zip\""]
+    {
+        assert!(expanded.lines().any(|shown| shown == line), "{line} is missing in\n{expanded}");
+    }
+    std::fs::write(&long, &expanded).unwrap();
+    assert_eq!(expand(&long), expanded);
 }

@@ -29,11 +29,13 @@ pub(super) struct Flights {
 }
 
 impl Flights {
-    pub fn of(requests: &[RequestInstants]) -> Self {
+    /// Requests count from the instant that `begin` gives to their end.
+    pub fn of(requests: &[RequestInstants], begin: impl Fn(&RequestInstants) -> u64) -> Self {
         let mut edges: Vec<(u64, i64)> = Vec::with_capacity(2 * requests.len());
         for request in requests {
-            edges.push((request.start.0, 1));
-            edges.push((request.end.0.max(request.start.0), -1));
+            let from = begin(request);
+            edges.push((from, 1));
+            edges.push((request.end.0.max(from), -1));
         }
         // An end before a begin of the same instant: the slot was free.
         edges.sort_unstable();

@@ -111,3 +111,13 @@ fn waits_are_told_with_what_was_never_sent() {
         "{remarks:?}"
     );
 }
+
+#[test]
+fn slots_that_stand_empty_are_told() {
+    // One slot; each request could have begun 40 ms before it did.
+    let requests: Vec<_> = (0..20).map(|n| request(n * 100, n * 100 + 40, n * 100 + 100)).collect();
+    let load = LoadConfig { concurrency: Some(1), request_count: Some(20), ..LoadConfig::default() };
+    let delivery = delivery(load, &requests);
+    let remarks = delivery.remarks();
+    assert_eq!(remarks, ["1.0 requests in flight were asked for, 0.6 there were"]);
+}

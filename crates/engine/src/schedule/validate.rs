@@ -187,7 +187,10 @@ fn slots(config: &LoadConfig, context: &LoadContext) -> Result<(), LoadError> {
         context.streaming,
         streaming,
     )?;
-    let open = config.request_rate.is_some() || config.request_rate_series.is_some();
+    let open = config.request_rate.is_some()
+        || config.request_rate_series.is_some()
+        || config.user_centric_rate.is_some()
+        || (context.timestamps && !config.no_fixed_schedule);
     let concurrency = config.concurrency.or((!open).then_some(1));
     below("--prefill-concurrency", config.prefill_concurrency, concurrency)?;
     let warmup = config.warmup_concurrency.or(config.concurrency);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use tokmeter_http::clock;
-use tokmeter_record::MonoNs;
+use tokmeter_record::{BenchmarkPhase, MonoNs};
 use uuid::Uuid;
 
 use super::PhaseContext;
@@ -77,7 +77,11 @@ pub(super) async fn run(context: &PhaseContext, job: Job, intended: MonoNs, turn
                 }
             },
         };
-        let request = shard.requests.request(number, body.clone(), request_id, correlation_id, sticky, last);
+        let mut request =
+            shard.requests.request(number, body.clone(), request_id, correlation_id, sticky, last);
+        if context.identity.phase == BenchmarkPhase::Warmup {
+            request.cancel_after = None;
+        }
 
         shard.live.request_started();
         let exchange = match prefill {

@@ -120,7 +120,8 @@ pub fn headline(finished: &Finished) -> Option<String> {
         parts.push(format!("{asked:.2} requests/s asked, {delivered:.2} delivered"));
     }
     if let (Some(cap), Some(delivered)) = (asked.concurrency, delivered.concurrency_avg) {
-        parts.push(format!("{cap} in flight asked, {delivered:.1} on average"));
+        let asked = if asked.concurrency_avg.is_some() { "asked" } else { "at most" };
+        parts.push(format!("{cap} in flight {asked}, {delivered:.1} on average"));
     }
     if let Some(arrivals) = &delivery.arrivals {
         parts.push(format!("KS distance {:.3} (critical {:.3})", arrivals.ks_distance, arrivals.ks_critical));

@@ -16,7 +16,7 @@ use tokmeter_record::format::summary_json::{RunInfo, SummaryDocument};
 use tokmeter_record::format::timeslices::TimeslicesDocument;
 use tokmeter_record::statistics::Window;
 
-use super::{Finished, asked, report, server_metrics, window};
+use super::{Finished, asked, phases, report, server_metrics, window};
 use crate::args::profile::ProfileArgs;
 use crate::exit::Failure;
 use crate::settings::profile::ProfileSettings;
@@ -86,6 +86,7 @@ pub fn write_summary(args: &ProfileArgs, command_line: &str, finished: &Finished
     let document = document(command_line, finished);
     replace(&names.summary_json(), |file| document.write(file))?;
     replace(&names.summary_csv(), |file| summary_csv::write_csv(&document, file))?;
+    phases::write(finished, &document)?;
     if args.output.slice_duration.is_some() {
         let slices = TimeslicesDocument {
             timeslices: finished.summary.slices.clone(),

@@ -27,6 +27,17 @@ fn nothing_given_is_one_slot_and_ten_requests() {
 }
 
 #[test]
+fn prefill_slots_of_an_open_loop_need_no_concurrency() {
+    for context in [CONTEXT, TRACE] {
+        let plan = profiling(context, |c| {
+            c.prefill_concurrency = Some(4);
+            c.request_rate = (!context.timestamps).then_some(5.0);
+        });
+        assert_eq!((plan.prefill_concurrency, plan.concurrency), (Some(4), None));
+    }
+}
+
+#[test]
 fn a_stop_condition_takes_the_place_of_the_default() {
     let by_time = profiling(CONTEXT, |c| c.benchmark_duration = Some(2.5));
     assert_eq!((by_time.requests, by_time.duration), (None, Some(Duration::from_millis(2_500))));
