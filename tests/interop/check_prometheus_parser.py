@@ -64,7 +64,10 @@ def tokmeter_families(path):
                           timeout=60)
     if done.returncode != 0:
         raise ValueError(done.stderr.strip() or f"exit code {done.returncode}")
-    return json.loads(done.stdout)
+    page = json.loads(done.stdout)
+    if page["problems"]:
+        raise ValueError(f"not read: {page['problems'][:2]}")
+    return page["families"]
 
 
 def differences(path, families):

@@ -29,6 +29,7 @@ STATISTICS = {
     "gauge": ("avg", "min", "max", "std") + tuple(f"p{p}" for p in PERCENTILES),
     "counter": ("total", "rate", "rate_avg", "rate_min", "rate_max", "rate_std"),
     "histogram": ("count", "sum", "avg", "count_rate", "sum_rate") + tuple(f"p{p}_estimate" for p in PERCENTILES),
+    "summary": ("count", "sum", "avg", "count_rate", "sum_rate"),
 }
 STATISTICS["unknown"] = STATISTICS["gauge"]
 
@@ -122,6 +123,11 @@ def check_parquet_against_json(tally, series, data, boundary_scrape):
             ends_right = close(last["value"], stats["total"]) or from_first_row
             if any(row["value"] is None or row["value"] < 0 for row in rows) or not ends_right:
                 faults.append(f"{key} ends at {last['value']}, total is {stats['total']}")
+        elif kind == "summary":
+            if not (close(last["count"], stats["count"]) and close(last["sum"], stats.get("sum", 0.0))):
+                faults.append(f"{key} ends at {last['count']} / {last['sum']}, JSON has {stats}")
+            if any(row["value"] is not None or row["bucket_le"] is not None for row in rows):
+                faults.append(f"{key} has a value or a bucket")
         elif kind == "histogram":
             final = [row for row in rows if row["timestamp_ns"] == last["timestamp_ns"]]
             buckets = {row["bucket_le"]: row["bucket_count"] for row in final}
@@ -167,14 +173,15 @@ def check_json(tally, data, parquet):
                 wanted = {"rate_avg": np.mean(rates), "rate_min": min(rates), "rate_max": max(rates), "rate_std": np.std(rates, ddof=1)}
                 faults += [f"{key}.{name} is {stats.get(name)}, slices give {value}" for name, value in wanted.items()
                            if not close(stats.get(name, np.nan), value)]
-        elif kind == "histogram":
+        elif kind in ("histogram", "summary"):
             if stats["count"] == 0:
                 continue
             spans[key[0]][key] = stats["count"] / stats["count_rate"]
             if not close(stats["avg"], stats["sum"] / stats["count"]):
                 faults.append(f"{key}: avg is not sum / count")
             estimates = [stats[f"p{p}_estimate"] for p in PERCENTILES if f"p{p}_estimate" in stats]
-            if estimates != sorted(estimates) or (len(estimates) != len(PERCENTILES) and stats["sum"] >= 0):
+            wanted = len(PERCENTILES) if kind == "histogram" else 0
+            if estimates != sorted(estimates) or (len(estimates) != wanted and stats["sum"] >= 0):
                 faults.append(f"{key}: percentile estimates {estimates}")
             if "buckets" in series:
                 counts = [series["buckets"][le] for le in sorted(series["buckets"], key=float)]
@@ -233,7 +240,7 @@ def check_csv(tally, path, data):
                 wanted = "" if value is None else f"{value:.4f}"
                 if cell[name] != wanted and not (name == "count" and value is not None and float(cell[name]) == value):
                     faults.append(f"{cell['Metric']}.{name} is '{cell[name]}', JSON has {value}")
-    order = [kind for kind in ("gauge", "counter", "histogram", "unknown", "info") if expected[kind]]
+    order = [kind for kind in ("gauge", "counter", "histogram", "unknown", "summary", "info") if expected[kind]]
     if kinds != order:
         faults.append(f"sections are {kinds}, wanted {order}")
     tally.faults("CSV equals JSON", faults, f"sections {', '.join(kinds)}, {cells} cells")
@@ -241,8 +248,8 @@ def check_csv(tally, path, data):
 
 def scalars(sample):
     """A raw sample as one flat set of numbers that only grow when it is a counter or histogram."""
-    if "buckets" in sample:
-        return {"count": sample["count"], "sum": sample["sum"]} | {f"le={le}": n for le, n in sample["buckets"].items()}
+    if "count" in sample:
+        return {"count": sample["count"], "sum": sample["sum"]} | {f"le={le}": n for le, n in sample.get("buckets", {}).items()}
     return {"total": sample["value"]}
 
 
@@ -263,7 +270,7 @@ def check_raw_scrapes(tally, path, data, boundary_scrape):
     faults, compared, left_out = [], 0, 0
     pages_before = {endpoint for endpoint, _, _ in before}
     for key, kind, series in json_series(data):
-        if kind not in ("counter", "histogram") or key[0] not in pages_before or (boundary_scrape and key not in before):
+        if kind not in ("counter", "histogram", "summary") or key[0] not in pages_before or (boundary_scrape and key not in before):
             continue
         if key in fell:
             left_out += 1

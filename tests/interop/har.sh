@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # har.sh: the HAR and Perfetto files of runs over new and reused connections, with requests that wait for a connection,
-# with failures, and over HTTP/2: har-validator and haralyzer read the HAR, the rules of the trace event format judge the
+# with failures, and over HTTP/2 by prior knowledge: har-validator and haralyzer read the HAR, the rules of the trace event format judge the
 # other.
 source "$(dirname "$0")/tally.sh"
 source "$here/simulator.sh"

@@ -12,6 +12,7 @@ pub mod profile;
 mod readiness;
 pub mod recover;
 pub mod report;
+pub mod scrape;
 pub mod sim;
 pub mod swept;
 pub mod tax;
@@ -33,6 +34,7 @@ pub enum Command {
     Profile(Box<profile::ProfileArgs>),
     Demo(Box<demo::DemoArgs>),
     Analyze(analyze::AnalyzeArgs),
+    Scrape(Box<scrape::ScrapeArgs>),
     Compare(compare::CompareArgs),
     Gate(gate::GateArgs),
     Report(report::ReportArgs),

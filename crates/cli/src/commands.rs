@@ -9,6 +9,8 @@ pub mod gateway;
 pub mod profile;
 pub mod recover;
 pub mod report;
+pub mod scrape;
+mod server_files;
 pub mod sim;
 pub mod tax;
 
@@ -29,6 +31,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Profile(args) => profile::run(&args, &command_line(&typed)),
         Command::Demo(args) => demo::run(&args),
         Command::Analyze(args) => analyze::run(&args),
+        Command::Scrape(args) => scrape::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Gate(args) => gate::run(&args),
         Command::Report(args) => report::run(&args),

@@ -2,10 +2,25 @@
 
 pub mod number;
 pub mod progress;
+pub mod server_metrics;
+pub mod side_by_side;
 pub mod summary;
 pub mod table;
 
 use std::borrow::Cow;
+use std::io::{self, IsTerminal};
+
+/// Width of tables without a terminal: enough for every figure.
+pub const WIDTH: u16 = 100;
+
+/// Width of tables: the terminal's within reason, else [`WIDTH`].
+pub fn width() -> u16 {
+    let out = io::stdout();
+    match out.is_terminal() {
+        true => rustix::termios::tcgetwinsize(out).map_or(WIDTH, |size| size.ws_col).clamp(80, 140),
+        false => WIDTH,
+    }
+}
 
 /// Text that cannot steer a terminal: control characters (escape sequences, line ends) become `�`.
 pub fn harmless(text: &str) -> Cow<'_, str> {

@@ -35,6 +35,24 @@ pub fn drain_on_interrupt(control: RunControl) -> std::io::Result<()> {
     Ok(())
 }
 
+/// From now on the first signal is told by `control`, for a command without requests in flight; the second ends the
+/// process.
+pub fn stop_on_interrupt(control: RunControl) -> std::io::Result<()> {
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            if interrupted().await {
+                control.interrupt();
+                tracing::warn!("interrupted: the files are written; once more to leave at once");
+            }
+            if interrupted().await {
+                std::process::exit(130);
+            }
+        });
+    })?;
+    Ok(())
+}
+
 /// From now on a signal ends the process.
 pub fn leave_on_interrupt() -> std::io::Result<()> {
     thread::Builder::new().name("signals".into()).spawn(|| {

@@ -80,6 +80,10 @@ pub struct Notes {
     pub coalesced_events: u32,
     /// Reads that held more than one event.
     pub coalesced_reads: u32,
+    /// Events with content, and how many of them shared their read with the one before.
+    pub content_events: u32,
+    /// See `content_events`.
+    pub coalesced_content_events: u32,
     /// Where the receive stamps came from, of an answer.
     pub stamp_source: Option<StampSource>,
     /// The request was sent again on a new connection.
@@ -165,6 +169,9 @@ fn decode(parts: &DecoderParts, decoder: &Decoder, processor_id: &str, mut finis
         events: reply.events,
         coalesced_events: reply.coalesced_events,
         coalesced_reads: reply.coalesced_reads,
+        content_events: reply.deltas.len() as u32,
+        coalesced_content_events: reply.deltas.windows(2).filter(|pair| pair[0].at == pair[1].at).count()
+            as u32,
         stamp_source: exchange.head.as_ref().map(|_| exchange.trace.stamp_source),
         retried: measure::stale_attempts(&exchange.trace) > 0,
         tokens: error.is_none().then(|| token_facts(parts, &finished, &reply, &counts)),

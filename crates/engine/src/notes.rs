@@ -22,6 +22,10 @@ pub struct RunNotes {
     pub coalesced_events: u64,
     /// Reads that held more than one event.
     pub coalesced_reads: u64,
+    /// Events with content.
+    pub content_events: u64,
+    /// Events with content that shared their read with the one before: their distance is not known.
+    pub coalesced_content_events: u64,
     /// Answers by the source of their receive stamps, the worst of each answer.
     pub stamp_sources: BTreeMap<StampSource, u64>,
     /// Requests that were sent again on a new connection, because a kept-alive one was dead.
@@ -45,6 +49,8 @@ impl RunNotes {
         if let Some(source) = notes.token_source {
             *self.token_sources.entry(source).or_default() += 1;
         }
+        self.content_events += u64::from(notes.content_events);
+        self.coalesced_content_events += u64::from(notes.coalesced_content_events);
         if let Some(source) = notes.stamp_source {
             *self.stamp_sources.entry(source).or_default() += 1;
         }

@@ -223,9 +223,14 @@ impl Dialer {
             return Ok(overridden);
         }
         let asked = clock::now();
+        // Until it is known better: a lookup that never ends has begun.
+        draft.trace.dns_lookup_start_ns = Some(asked);
         let resolved = self.resolver.resolve(host).await?;
         match resolved.lookup {
-            None => draft.trace.dns_cache_hit_ns = Some(asked),
+            None => {
+                draft.trace.dns_lookup_start_ns = None;
+                draft.trace.dns_cache_hit_ns = Some(asked);
+            }
             Some((start, end)) => {
                 draft.trace.dns_cache_miss_ns = Some(asked);
                 // A request that joined a running lookup waited only from when it asked.

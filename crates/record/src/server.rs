@@ -6,6 +6,7 @@
 //! ```
 //! Everything here takes bytes and time stamps; who fetches pages, and when, is not known here.
 
+pub mod comparison;
 mod counter;
 pub mod estimate;
 pub mod exposition;

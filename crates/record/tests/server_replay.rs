@@ -218,7 +218,8 @@ fn parquet_ends_at_the_totals_of_the_json() {
         concurrency: Some(4),
         ..Default::default()
     };
-    server_parquet::write(&store, Window::Phase(0), &metadata, &file).expect("written");
+    server_parquet::write(&store, Window::Phase(0), &metadata, server_parquet::Compression::Snappy, &file)
+        .expect("written");
     let reader = parquet::file::reader::SerializedFileReader::new(file).expect("a Parquet file");
     let schema = reader.metadata().file_metadata().schema();
     let columns: Vec<&str> = schema.get_fields().iter().map(|field| field.name()).collect();

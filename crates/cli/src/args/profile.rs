@@ -8,6 +8,7 @@ use tokmeter_engine::dataset::config::RangeStyle;
 use tokmeter_engine::dataset::{CacheBust, CorpusStyle, DatasetFormat, SamplingStrategy};
 use tokmeter_engine::endpoint::EndpointType;
 use tokmeter_engine::request::ModelSelection;
+use tokmeter_record::format::server_parquet::Compression;
 
 pub use super::load::{LoadArgs, WarmupArgs};
 pub use super::multi_run::MultiRunArgs;
@@ -363,6 +364,9 @@ pub struct ServerMetricsArgs {
     /// Files to write
     #[arg(long, value_name = "FORMAT", num_args = 1.., value_delimiter = ',', default_values = ["json", "csv", "parquet"], value_parser = ["json", "csv", "parquet", "jsonl"])]
     pub server_metrics_formats: Vec<String>,
+    /// Compression of the Parquet file
+    #[arg(long, value_name = "CODEC", default_value = "snappy")]
+    pub server_metrics_compression: ParquetCompression,
     /// Fail the run (exit 4) when this metric is not offered; may be repeated
     #[arg(long, value_name = "NAME")]
     pub server_metrics_required: Vec<String>,
@@ -372,6 +376,24 @@ pub struct ServerMetricsArgs {
     /// Ask no GPU exporter
     #[arg(long, conflicts_with = "gpu_telemetry")]
     pub no_gpu_telemetry: bool,
+}
+
+/// Compression of the server metrics' Parquet file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ParquetCompression {
+    /// Fast, read everywhere.
+    Snappy,
+    /// Smaller.
+    Zstd,
+}
+
+impl From<ParquetCompression> for Compression {
+    fn from(given: ParquetCompression) -> Compression {
+        match given {
+            ParquetCompression::Snappy => Compression::Snappy,
+            ParquetCompression::Zstd => Compression::Zstd,
+        }
+    }
 }
 
 /// What is written.

@@ -59,6 +59,46 @@ fn trace_data_holds_chunks_headers_and_the_connection() {
 }
 
 #[test]
+fn streams_of_http_2_say_that_their_stamps_are_of_frames() {
+    let sim = run::sim(2.0, 1.0);
+    let directory = tempfile::tempdir().unwrap();
+    let flags = ["--streaming", "--request-count", "6", "--concurrency", "3", "--osl", "3"];
+    let two = ["--export-http-trace", "--http-version", "2"];
+    let output = run::profile(&sim, directory.path(), &[&flags[..], &two[..]].concat());
+    assert!(output.status.success(), "{}", run::shown(&output));
+    for record in run::records(directory.path()) {
+        let trace = &record["trace_data"];
+        assert_eq!(
+            (&trace["stamp_source"], &trace["connection"]["http_version"]),
+            (&"frame".into(), &"2".into())
+        );
+    }
+    let log = sim.log();
+    assert!(log.len() >= 6 && log.iter().all(|request| request.http2), "by prior knowledge, without TLS");
+    assert_eq!(run::summary(directory.path())["tokmeter"]["notes"]["stamp_sources"]["frame"], 6);
+}
+
+#[test]
+fn every_request_carries_its_id_and_a_trace_context_made_of_it() {
+    let sim = run::sim(1.0, 1.0);
+    let directory = tempfile::tempdir().unwrap();
+    let output = run::profile(&sim, directory.path(), &["--request-count", "5"]);
+    assert!(output.status.success(), "{}", run::shown(&output));
+    let log = sim.wait_for_log(5, std::time::Duration::from_secs(5)).unwrap();
+    let sent: HashSet<String> = log.iter().map(|request| request.x_request_id.clone().unwrap()).collect();
+    for request in &log {
+        let id = request.x_request_id.as_deref().unwrap().replace('-', "");
+        assert!(request.traceparent.as_deref().unwrap().starts_with(&format!("00-{id}-")));
+    }
+    let recorded = run::records(directory.path());
+    let recorded: HashSet<String> = recorded
+        .iter()
+        .map(|record| record["metadata"]["x_request_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(sent, recorded);
+}
+
+#[test]
 fn archives_hold_every_request_and_leave_the_records_as_they_are() {
     let mut config = run::config(2.0, 1.0);
     config.faults = vec!["status:500@0.3".parse().unwrap()];

@@ -30,7 +30,7 @@ pub(crate) fn failure(counts: &TokenCounts) -> Metrics {
 
 /// Metrics of a successful request.
 pub(crate) fn success(measured: &Measured) -> Metrics {
-    let mut metrics = Metrics::with_capacity(56);
+    let mut metrics = Metrics::with_capacity(60);
     latency(&mut metrics, measured);
     tokens(&mut metrics, measured);
     if let Some(usage) = &measured.reply.usage {

@@ -52,7 +52,10 @@ fn refused() {
 fn a_name_that_does_not_resolve() {
     let exchange = exchange(&Origin::parse("http://no-such-host.invalid:80").expect("a URL").origin);
     assert_failed(exchange.error, ErrorClass::Dns, Side::Network, Phase::Dns);
-    assert!(exchange.trace.dns_cache_hit_ns.is_none());
+    let trace = &exchange.trace;
+    assert!(trace.dns_cache_hit_ns.is_none());
+    let phases: Vec<_> = trace.spans().map(|span| span.phase).collect();
+    assert_eq!((phases, trace.dns_lookup_end_ns), (vec![Phase::Dns], None), "the lookup had begun");
 }
 
 #[test]

@@ -36,6 +36,16 @@ const LEADING: [&str; 6] =
     ["endpoint_url", "metric_name", "metric_type", "unit", "description", "timestamp_ns"];
 const TRAILING: [&str; 5] = ["value", "sum", "count", "bucket_le", "bucket_count"];
 
+/// How the pages of the file are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Fast to write, read everywhere.
+    #[default]
+    Snappy,
+    /// Smaller.
+    Zstd,
+}
+
 /// What the file's metadata says about the run.
 #[derive(Clone, Debug, Default)]
 pub struct ParquetMetadata {
@@ -71,12 +81,13 @@ pub fn write<W: Write + Send>(
     store: &Store,
     window: Window,
     metadata: &ParquetMetadata,
+    compression: Compression,
     output: W,
 ) -> Result<(), ParquetError> {
     let parts = parts(store, window);
     let labels = label_columns(&parts);
     let pairs = key_values(store, window, metadata, &parts, &labels);
-    let mut columns = Columns::create(output, &LEADING, &labels, &TRAILING, pairs)?;
+    let mut columns = Columns::create(output, [&LEADING, &TRAILING], &labels, pairs, compression)?;
     for part in &parts {
         write_part(part, store, &labels, &mut columns)?;
     }

@@ -1,4 +1,5 @@
-//! `telemetry_data` of the summary: what the GPUs did (FORMATS 5 and METRICS 2.4).
+//! `telemetry_data` of the summary: what the GPUs did (FORMATS 5 and METRICS 2.4). Gauges have full statistics,
+//! counters their increase as `avg`. Made by [`Telemetry::block`](crate::server::telemetry::Telemetry::block).
 
 use std::collections::BTreeMap;
 

@@ -153,6 +153,7 @@ impl<'p> Readings<'p> {
         match family.kind {
             FamilyKind::Gauge | FamilyKind::StateSet | FamilyKind::Unknown | FamilyKind::Counter => {
                 let kind = match family.kind {
+                    FamilyKind::Counter if MISTYPED_COUNTERS.contains(&&*family.name) => MetricKind::Gauge,
                     FamilyKind::Counter => MetricKind::Counter,
                     FamilyKind::Unknown => MetricKind::Unknown,
                     _ => MetricKind::Gauge,
@@ -248,6 +249,9 @@ impl<'p> Readings<'p> {
         }
     }
 }
+
+/// Maxima that their server calls counters: as counters they would have a meaningless total.
+const MISTYPED_COUNTERS: [&str; 1] = ["llamacpp:n_tokens_max"];
 
 /// Families that no file shows.
 fn skipped(name: &str) -> bool {

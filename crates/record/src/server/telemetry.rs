@@ -13,8 +13,6 @@ use serde::{Deserialize, Serialize};
 use super::exposition::{Label, Page, Part};
 use crate::time::WallNs;
 
-pub use block::{EndpointTelemetry, GpuMetricStatistics, GpuSummary, TelemetryData, TelemetrySummary};
-
 /// How a value behaves over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GpuMetricKind {

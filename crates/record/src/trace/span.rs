@@ -51,10 +51,11 @@ impl<T: Instant> Trace<T> {
         let in_vain = self.error_timestamp_ns.is_some()
             && self.connection_reused_ns.is_none()
             && self.request_send_start_ns.is_none();
-        match (in_vain, self.dns_lookup_start_ns) {
-            (false, _) => None,
-            (true, Some(_)) => self.dns_lookup_end_ns,
-            (true, None) => self.connection_pool_wait_end_ns,
+        match (in_vain, self.dns_lookup_start_ns, self.connection_pool_wait_start_ns) {
+            (false, _, _) => None,
+            (true, Some(_), _) => self.dns_lookup_end_ns,
+            (true, None, Some(_)) => self.connection_pool_wait_end_ns,
+            (true, None, None) => self.start_ns,
         }
     }
 }
@@ -108,6 +109,15 @@ mod tests {
             ..Trace::default()
         };
         assert_eq!(shown(&waiting), [(Phase::Sending, 3, 5), (Phase::Waiting, 5, 90)]);
+        let refused_at_once = Trace { start_ns: at(1), error_timestamp_ns: at(9), ..Trace::default() };
+        assert_eq!(shown(&refused_at_once), [(Phase::Connecting, 1, 9)]);
+        let never_granted = Trace {
+            start_ns: at(1),
+            connection_pool_wait_start_ns: at(2),
+            error_timestamp_ns: at(9),
+            ..Trace::default()
+        };
+        assert_eq!(shown(&never_granted), [(Phase::Blocked, 2, 9)]);
         let unresolved = Trace {
             dns_lookup_start_ns: at(2),
             connection_pool_wait_end_ns: at(2),

@@ -126,12 +126,12 @@ fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
     document.tokmeter.extend(own_facts(finished));
     document.tokmeter.extend(asked::facts(finished));
     if let Some(collected) = collected {
-        document.tokmeter.insert("server_metrics".to_owned(), server_metrics::facts(collected));
+        document
+            .tokmeter
+            .insert("server_metrics".to_owned(), server_metrics::facts(collected, &summary.metrics));
         let Window { start, end, .. } = window(outcome);
         if let (false, Some(start), Some(end)) = (collected.outcome.telemetry.is_empty(), start, end) {
-            // The block as written and as read back are two types of one shape.
-            let block = serde_json::to_value(collected.outcome.telemetry.block(start, end));
-            document.telemetry_data = block.and_then(serde_json::from_value).ok();
+            document.telemetry_data = Some(collected.outcome.telemetry.block(start, end));
         }
     }
     document

@@ -16,7 +16,7 @@ use super::sweep::{Plan, PlannedRun, Variation};
 use super::{Finished, exit, files, once, report};
 use crate::args::profile::ProfileArgs;
 use crate::console::number::grouped;
-use crate::console::table;
+use crate::console::{WIDTH, table};
 use crate::exit::Exit;
 
 /// What one run of the plan gave.
@@ -188,7 +188,7 @@ fn repeats(aggregate: &AggregateDocument, level: f64) -> String {
         "\n{} of {} runs, {level} % confidence interval of the mean",
         aggregate.metadata.num_successful_runs, aggregate.metadata.num_profile_runs
     );
-    table::render(&title, &["Metric", "mean", "low", "high", "CV", "min", "max"], &rows, report::WIDTH)
+    table::render(&title, &["Metric", "mean", "low", "high", "CV", "min", "max"], &rows, WIDTH)
 }
 
 /// One row for each variation.
@@ -210,5 +210,5 @@ fn variations(plan: &Plan, aggregates: &[AggregateDocument], level: f64) -> Stri
         1 => "\nSweep".to_owned(),
         trials => format!("\nSweep, {trials} runs each, ± half of the {level} % confidence interval"),
     };
-    table::render(&title, &header, &rows, report::WIDTH)
+    table::render(&title, &header, &rows, WIDTH)
 }

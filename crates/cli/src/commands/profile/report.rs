@@ -1,25 +1,19 @@
 //! What is printed at the end of a run.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use anyhow::Result;
 use tokmeter_record::ErrorClass;
 use tokmeter_record::statistics::RunSummary;
 
-use super::{Finished, asked, files, verdict};
+use super::{Finished, asked, files, server_metrics, verdict};
 use crate::args::profile::ProfileArgs;
 use crate::console::number::integer;
-use crate::console::{harmless, summary};
-
-/// Widest table on a terminal; enough for every figure.
-pub const WIDTH: u16 = 100;
+use crate::console::{harmless, side_by_side, summary, width};
 
 /// Prints tables, remarks and where the files are.
 pub fn print(args: &ProfileArgs, finished: &Finished) -> Result<()> {
-    let width = match io::stdout().is_terminal() {
-        true => terminal_width().clamp(80, 140),
-        false => WIDTH,
-    };
+    let width = width();
     let mut out = io::stdout().lock();
     out.write_all(tables(args, finished, width).as_bytes())?;
     for remark in remarks(finished) {
@@ -53,6 +47,10 @@ pub fn tables(args: &ProfileArgs, finished: &Finished, width: u16) -> String {
     }
     if !finished.summary.errors.is_empty() {
         parts.push(summary::errors(&finished.summary.errors, width));
+    }
+    if let Some(collected) = &finished.server_metrics {
+        let sides = server_metrics::side_by_side(collected, &finished.summary.metrics);
+        parts.extend((!sides.is_empty()).then(|| side_by_side::tables(&sides, width)));
     }
     parts.push(headline(finished) + &asked::headline(finished).unwrap_or_default());
     parts.push(verdict::lines(&finished.verdict).join("\n") + "\n");
@@ -92,12 +90,12 @@ fn remarks(finished: &Finished) -> Vec<String> {
             integer(notes.done_without_finish)
         ));
     }
-    if notes.coalesced_events * 10 > notes.events {
+    // Ends of streams are often written together; what matters is content.
+    if notes.coalesced_content_events * 10 > notes.content_events {
         remarks.push(format!(
-            "{:.0} % of reads held more than one event, {:.0} % of events shared a read with an earlier one; their \
-             instants are those of the last segment",
-            notes.coalesced_read_share() * 100.0,
-            notes.coalesced_events as f64 * 100.0 / notes.events as f64
+            "{:.0} % of events with content shared a read with the one before; their instants are those of the \
+             last segment",
+            notes.coalesced_content_events as f64 * 100.0 / notes.content_events as f64
         ));
     }
     if notes.retried_requests > 0 {
@@ -120,10 +118,6 @@ pub fn all_unreachable(summary: &RunSummary) -> bool {
             Some(ErrorClass::Dns | ErrorClass::ConnectionRefused | ErrorClass::Unreachable | ErrorClass::Tls)
         )
     })
-}
-
-fn terminal_width() -> u16 {
-    rustix::termios::tcgetwinsize(io::stdout()).map_or(WIDTH, |size| size.ws_col)
 }
 
 fn size(bytes: u64) -> String {

@@ -1,7 +1,5 @@
 //! The server-metrics collector beside a run: started before the warmup, its files written at the end.
 
-use std::io;
-
 use anyhow::{Context, Result};
 use serde_json::Value;
 use tokmeter_engine::server_metrics::{
@@ -10,13 +8,13 @@ use tokmeter_engine::server_metrics::{
 use tokmeter_http::clock;
 use tokmeter_record::format::server_json::{ExportOptions, ServerMetricsFile};
 use tokmeter_record::format::server_parquet::ParquetMetadata;
-use tokmeter_record::format::{server_csv, server_parquet};
+use tokmeter_record::server::comparison::{self, SideBySide};
 use tokmeter_record::server::known::{self, ServerView};
-use tokmeter_record::statistics::{GpuEnergy, GpuVendor, RunFacts, Window};
+use tokmeter_record::statistics::{GpuEnergy, GpuVendor, MetricSet, RunFacts, Window};
 
-use super::files;
 use crate::args::profile::ProfileArgs;
 use crate::args::swept::value;
+use crate::commands::server_files::ServerFiles;
 use crate::exit::Failure;
 use crate::settings::profile::ProfileSettings;
 
@@ -91,35 +89,24 @@ fn options(settings: &ProfileSettings, outcome: &ServerMetricsOutcome) -> Export
 
 /// Writes the files asked for; none when no server page was read.
 pub fn write(args: &ProfileArgs, settings: &ProfileSettings, collected: &Collected) -> Result<()> {
-    if collected.file.metrics.is_empty() {
-        return Ok(());
-    }
-    let names = &settings.names;
-    if wants(args, "json") {
-        files::replace(&names.server_metrics("json"), |file| collected.file.write(file))?;
-    }
-    if wants(args, "csv") {
-        files::replace(&names.server_metrics("csv"), |file| {
-            server_csv::write(&collected.file.metrics, file).map_err(io::Error::other)
-        })?;
-    }
-    if wants(args, "parquet") {
-        let options = options(settings, &collected.outcome);
-        let window = options.window(&collected.outcome.store);
-        let metadata = ParquetMetadata {
-            benchmark_id: settings.benchmark_id.clone(),
-            exported_at: clock::wall_now(),
-            hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            input_config: settings.input_config.clone(),
-            model_names: args.endpoint.model_names.clone(),
-            concurrency: settings.load.profiling.concurrency.map(u64::from),
-            request_rate: value(&args.load.request_rate),
-        };
-        files::replace(&names.server_metrics("parquet"), |file| {
-            server_parquet::write(&collected.outcome.store, window, &metadata, file).map_err(io::Error::other)
-        })?;
-    }
-    Ok(())
+    let files = ServerFiles {
+        formats: &args.server_metrics.server_metrics_formats,
+        compression: args.server_metrics.server_metrics_compression.into(),
+        names: &settings.names,
+    };
+    let metadata = ParquetMetadata {
+        model_names: args.endpoint.model_names.clone(),
+        concurrency: settings.load.profiling.concurrency.map(u64::from),
+        request_rate: value(&args.load.request_rate),
+        ..ParquetMetadata::default()
+    };
+    let options = options(settings, &collected.outcome);
+    files.write(&collected.outcome.store, &collected.file, &options, &metadata)
+}
+
+/// Client and engines side by side.
+pub fn side_by_side(collected: &Collected, client: &MetricSet) -> Vec<SideBySide> {
+    comparison::side_by_side(&collected.views, client)
 }
 
 /// Facts that GPU exporters add to the statistics.
@@ -136,7 +123,7 @@ pub fn gpu_energy(facts: &mut RunFacts, collected: &Collected, window: &Window) 
 }
 
 /// The summary's own facts about the collector.
-pub fn facts(collected: &Collected) -> Value {
+pub fn facts(collected: &Collected, client: &MetricSet) -> Value {
     let pages: Vec<Value> = collected
         .outcome
         .pages
@@ -151,5 +138,9 @@ pub fn facts(collected: &Collected) -> Value {
             facts
         })
         .collect();
-    serde_json::json!({"pages": pages, "engines": collected.views})
+    serde_json::json!({
+        "pages": pages,
+        "engines": collected.views,
+        "side_by_side": side_by_side(collected, client),
+    })
 }

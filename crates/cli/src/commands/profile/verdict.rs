@@ -28,6 +28,13 @@ fn evidence(summary: &RunSummary, outcome: &RunOutcome<()>) -> Evidence {
     let (health, counts) = (&outcome.health, &outcome.counts);
     let lag = metrics.get(CLIENT_RECV_LAG);
     let per_elapsed = |seconds: f64| seconds / health.elapsed_seconds.max(f64::MIN_POSITIVE);
+    let delivery = outcome.delivery.as_ref();
+    let cache = &outcome.notes.tokens.cache;
+    // Whether a cache was warm is known only where every beginning of a prompt could be remembered.
+    let of_prompts = |tokens: u64| {
+        (cache.requests > 0 && !outcome.notes.tokens.prefixes_overflowed)
+            .then(|| tokens as f64 / cache.prompt_tokens.max(1) as f64)
+    };
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get()) as f64;
     Evidence {
         recv_lag_p50_ms: lag.and_then(|lag| lag.p50),
@@ -41,6 +48,10 @@ fn evidence(summary: &RunSummary, outcome: &RunOutcome<()>) -> Evidence {
         steal_share: health.steal_seconds.map(|seconds| per_elapsed(seconds) / cores),
         decode_stalls: counts.decode_stalls,
         decode_backlog_high: counts.decode_backlog_high,
+        asked_rate: delivery.and_then(|delivery| delivery.asked.scheduled_rate),
+        delivered_rate: delivery.and_then(|delivery| delivery.delivered.rate),
+        cached_share: of_prompts(cache.cached_tokens),
+        cached_share_asked: of_prompts(cache.repeated_tokens),
         slot_waits: counts.slot_waits,
         requests: outcome.profiling().map_or(0, |phase| phase.requests),
         clock_step_ms: Some(outcome.anchors.0.drift_ns(&outcome.anchors.1) as f64 / 1e6),

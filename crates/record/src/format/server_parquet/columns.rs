@@ -3,13 +3,15 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use parquet::basic::{Compression, ConvertedType, LogicalType, Repetition, Type as PhysicalType};
+use parquet::basic::{self, ConvertedType, LogicalType, Repetition, Type as PhysicalType, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{Type, TypePtr};
+
+use super::Compression;
 
 /// Rows of a full row group.
 pub(super) const ROWS: usize = 10_000;
@@ -67,13 +69,14 @@ pub(super) struct Columns<W: Write + Send> {
 }
 
 impl<W: Write + Send> Columns<W> {
-    /// Starts a file. Columns are text, but for `timestamp_ns` (integer) and the numbers among `trailing`.
+    /// Starts a file with the columns before the labels, the labels, and the columns after them. Columns are text,
+    /// but for `timestamp_ns` (integer) and the numbers after the labels.
     pub(super) fn create(
         output: W,
-        leading: &[&str],
+        [leading, trailing]: [&[&str]; 2],
         labels: &[Arc<str>],
-        trailing: &[&str],
         metadata: Vec<KeyValue>,
+        compression: Compression,
     ) -> Result<Self, ParquetError> {
         let names =
             leading.iter().copied().chain(labels.iter().map(|l| &**l)).chain(trailing.iter().copied());
@@ -99,7 +102,10 @@ impl<W: Write + Send> Columns<W> {
         }
         let schema = Arc::new(Type::group_type_builder("schema").with_fields(fields).build()?);
         let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
+            .set_compression(match compression {
+                Compression::Snappy => basic::Compression::SNAPPY,
+                Compression::Zstd => basic::Compression::ZSTD(ZstdLevel::default()),
+            })
             .set_key_value_metadata(Some(metadata))
             .set_created_by(format!("tokmeter {}", env!("CARGO_PKG_VERSION")))
             .build();

@@ -20,8 +20,12 @@ fn store(scrapes: u64, page: impl Fn(u64) -> String) -> Store {
 }
 
 fn read(store: &Store) -> SerializedFileReader<std::fs::File> {
+    read_compressed(store, Compression::Snappy)
+}
+
+fn read_compressed(store: &Store, compression: Compression) -> SerializedFileReader<std::fs::File> {
     let file = tempfile::tempfile().expect("a temporary file");
-    write(store, Window::Whole, &ParquetMetadata::default(), &file).expect("written");
+    write(store, Window::Whole, &ParquetMetadata::default(), compression, &file).expect("written");
     SerializedFileReader::new(file).expect("a Parquet file")
 }
 
@@ -57,4 +61,21 @@ fn labels_that_bear_a_column_name_are_left_out() {
 fn a_store_without_scrapes_gives_a_file_without_rows() {
     let reader = read(&store(0, |_| String::new()));
     assert_eq!(reader.metadata().file_metadata().num_rows(), 0);
+}
+
+#[test]
+fn both_compressions_hold_the_same_rows() {
+    let store =
+        store(50, |scrape| (0..200).map(|series| format!("g{{n=\"{series}\"}} {scrape}\n")).collect());
+    let [snappy, zstd] =
+        [Compression::Snappy, Compression::Zstd].map(|compression| read_compressed(&store, compression));
+    let codec = |file: &SerializedFileReader<_>| file.metadata().row_group(0).column(0).compression();
+    assert_eq!(codec(&snappy), parquet::basic::Compression::SNAPPY);
+    assert!(matches!(codec(&zstd), parquet::basic::Compression::ZSTD(_)));
+    let rows = |file: &SerializedFileReader<std::fs::File>| {
+        let rows = file.get_row_iter(None).expect("rows");
+        rows.map(|row| row.expect("a row").to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&snappy).len(), 10_000);
+    assert_eq!(rows(&snappy), rows(&zstd));
 }

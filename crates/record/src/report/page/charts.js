@@ -27,7 +27,7 @@ function axis(format, side, label) {
     side, label, font: FONT, labelFont: FONT, labelSize: label ? 18 : 0, labelGap: 2, gap: 4,
     size: side === 2 ? 30 : (self, values) => 14 + 7 * Math.max(2, ...(values ?? []).map((text) => (text ?? "").length)),
     stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false },
-    values: (self, splits) => splits.map((split) => (split == null ? "" : format(split))),
+    values: (self, splits) => splits.map((split) => (split == null ? "" : short(format(split, 5)))),
   };
 }
 
@@ -59,7 +59,7 @@ function chart(host, { title, x, series, height = 230, xFormat, yFormat, xLabel,
     },
     axes: [axis(xFormat, 2, xLabel), axis(yFormat, 3, yLabel)],
     series: [
-      { label: time ? "time" : (xLabel ?? "x"), value: (self, value) => (value == null ? "–" : xFormat(value)) },
+      { label: time ? "time" : "at", value: (self, value) => (value == null ? "–" : xFormat(value)) },
       ...series.map((one) => {
         const stroke = colour(one.colour);
         const common = { label: one.label, stroke, value: (self, value) => (value == null ? "–" : (one.format ?? yFormat)(value)), spanGaps: true };

@@ -135,17 +135,21 @@ function number(value, digits = 3) {
   const size = Math.abs(value);
   if (size === 0) return "0";
   if (size >= 1000) return Math.round(value).toLocaleString("en-US");
+  if (Number.isInteger(value)) return String(value);
   return value.toFixed(Math.max(0, Math.min(digits, digits - 1 - Math.floor(Math.log10(size)))));
 }
 
-function duration(ms) {
+function duration(ms, digits = 3) {
   if (ms == null || !Number.isFinite(ms)) return "–";
   const size = Math.abs(ms);
-  if (size >= 120_000) return `${number(ms / 60_000)} min`;
-  if (size >= 10_000) return `${number(ms / 1000)} s`;
-  if (size > 0 && size < 0.1) return `${number(ms * 1000)} µs`;
-  return `${number(ms)} ms`;
+  if (size >= 120_000) return `${number(ms / 60_000, digits)} min`;
+  if (size >= 10_000) return `${number(ms / 1000, digits)} s`;
+  if (size > 0 && size < 0.1) return `${number(ms * 1000, digits)} µs`;
+  return `${number(ms, digits)} ms`;
 }
+
+// The same text without zeros at the end of a fraction, for axes.
+const short = (text) => text.replace(/\.0+(?=\D|$)|(\.\d*?[1-9])0+(?=\D|$)/, "$1");
 
 const count = (value) => Math.round(value).toLocaleString("en-US");
 const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;

@@ -46,11 +46,11 @@ function filterBar() {
   const least_ = (name, text) => el("label", {}, `${text} ≥`, el("input", { type: "number", min: 0, step: "any", placeholder: "ms", value: state.filter[name] || "", oninput: (event) => set(name)(Number(event.target.value) || 0) }));
   const any = (flag) => RUNS.some((run) => { for (let row = 0; row < run.rows; row++) if (run.is(flag, row)) return true; return false; });
   return el("section", { class: "filters", id: "filters", "aria-label": "Filters" },
-    any(FLAG.warmup) && choice("Phase", [["profiling", "profiling"], ["warmup", "warmup"], ["all", "all"]], state.filter.phase, set("phase")),
-    choice("Outcome", [["all", "all"], ["ok", "succeeded"], ["failed", "failed"]], state.filter.outcome, set("outcome")),
-    any(FLAG.reused) && choice("Connection", [["all", "all"], ["new", "new"], ["reused", "reused"]], state.filter.connection, set("connection")),
+    any(FLAG.warmup) && choice("Phase", [["profiling", "profiling"], ["warmup", "warmup"], ["all", "both"]], state.filter.phase, set("phase")),
+    choice("Outcome", [["all", "any outcome"], ["ok", "succeeded"], ["failed", "failed"]], state.filter.outcome, set("outcome")),
+    any(FLAG.reused) && choice("Connection", [["all", "any connection"], ["new", "new"], ["reused", "reused"]], state.filter.connection, set("connection")),
     least_("ttft", "First token"), least_("latency", "Latency"),
-    el("label", {}, el("span", { class: "hint" }, "Find"), el("input", { type: "search", id: "find", placeholder: "id, line, status, error", oninput: (event) => set("text")(event.target.value) })),
+    el("label", {}, el("input", { type: "search", id: "find", placeholder: "id, line, error", "aria-label": "Find by id, line, status or error", oninput: (event) => set("text")(event.target.value) })),
     el("button", { type: "button", id: "reset", onclick: reset }, "Clear"), filterOutput);
 }
 

@@ -73,7 +73,7 @@ function latencyTile(run, name, tag) {
     const few = (metric.count ?? Infinity) < wanted(SHARE[statistic]);
     return `${statistic} ${duration(metric[statistic])}${few ? " †" : ""}`;
   };
-  return tile(`${name}, median`, value, unit, `${tail("p95")} · ${tail("p99")}`);
+  return tile(name, value, `${unit} median`, [el("span", {}, tail("p95")), " · ", el("span", {}, tail("p99"))]);
 }
 
 function keyNumbers(run, body) {

@@ -10,12 +10,15 @@ const METRICS = [
   ["osl", "Output tokens"],
 ];
 const has = (run, metric) => (metric === "gaps" ? (run.gaps?.[2].length ?? 0) > 0 : run.columns[metric] != null);
-const formatOf = (metric) => (metric === "osl" ? (value) => `${number(value)}` : duration);
+const formatOf = (metric) => (metric === "osl" ? number : duration);
+
+// How long a failed request took says nothing of the others; shown alone, it does.
+const ended = (run, rows) => (state.filter.outcome === "failed" ? rows : rows.filter((row) => !run.is(FLAG.failed, row)));
 
 // Ascending values with their cumulative weights: one for each request, or the counted bins of the gaps.
 function weighted(run, metric) {
   if (metric !== "gaps") {
-    const values = sorted(run, metric, even(run, rowsOf(run)));
+    const values = sorted(run, metric, ended(run, even(run, rowsOf(run))));
     return { values, upTo: (limit) => above(values, limit), total: values.length };
   }
   const [low, perDecade, counts] = run.gaps;
@@ -45,7 +48,7 @@ function distributions(body) {
   const grid = of.length ? bounds(from, to, 400, log) : [];
   const bins = of.length ? bounds(from, to, 60, log) : [];
   const label = ({ run }) => (RUNS.length > 1 ? run.name : METRICS.find(([name]) => name === metric)?.[1] ?? metric);
-  const percent = (value) => `${number(value)} %`;
+  const percent = (value, digits) => `${number(value, digits)} %`;
   chart(cumulative, {
     title: "Share of requests at or below (CDF)", x: grid, xFormat: format, yFormat: percent, xLog: log, yMax: 100,
     series: of.map((one) => ({ label: label(one), colour: runColour(one.run.number), values: Array.from(grid, (limit) => (one.upTo(limit) / one.total) * 100), area: RUNS.length > 1 ? 0 : 0.08 })),
@@ -59,7 +62,7 @@ function distributions(body) {
   });
   const shares = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
   const at = (one, q) => (one.counts ? one.values[Math.max(0, firstReaching(one, q))] : quantile(one.values, q));
-  body.append(table(["Of the selection", "Values", ...shares.map((q) => `p${number(q * 100, 4)}`), "max"], of.map((one) => [
+  body.append(table(["Of the selection", "Values", ...shares.map((q) => `p${+(q * 100).toFixed(2)}`), "max"], of.map((one) => [
     el("span", {}, RUNS.length > 1 && swatch(runColour(one.run.number)), label(one)), count(one.total),
     ...shares.map((q) => `${format(at(one, q))}${one.total < wanted(q) && q > 0.9 ? " †" : ""}`), format(one.values[one.values.length - 1])])));
   if (metric === "gaps") body.append(el("p", { class: "hint" }, "Counted over all chunks of all requests of the measurement in classes 4 % wide; filters do not apply to it."));
@@ -80,7 +83,7 @@ function slices(run, rows, name, bins, span) {
 }
 
 const SCATTER = 15_000;
-const stamp = (ms) => (Math.abs(ms) < 1000 && ms !== 0 ? `${number(ms)} ms` : ms >= 600_000 ? `${Math.floor(ms / 60_000)} min ${number((ms % 60_000) / 1000)} s` : `${number(ms / 1000)} s`);
+const stamp = (ms, digits) => (Math.abs(ms) < 1000 && ms !== 0 ? `${number(ms, digits)} ms` : ms >= 600_000 ? `${Math.floor(ms / 60_000)} min ${number((ms % 60_000) / 1000, digits)} s` : `${number(ms / 1000, digits)} s`);
 
 function overTime(run, body) {
   const rows = even(run, rowsOf(run, false));
@@ -91,12 +94,14 @@ function overTime(run, body) {
   const middle = Array.from({ length: bins }, (_, bin) => ((bin + 0.5) * span) / bins);
   for (const [name, title] of [["ttft", "Time to first token, by start"], ["itl", "Inter-token latency, by start"], ["latency", "Request latency, by start"]]) {
     if (!run.columns[name]) continue;
-    const seen = rows.filter((row) => Number.isFinite(run.at(name, row)));
+    const seen = ended(run, rows).filter((row) => Number.isFinite(run.at(name, row)));
+    const lost = name === "latency" && state.filter.outcome !== "failed" ? rows.filter((row) => run.is(FLAG.failed, row)) : [];
     const step = Math.ceil(seen.length / SCATTER), shown = seen.filter((_, at) => at % step === 0);
     const groups = slices(run, seen, name, bins, span);
-    const [x, points, p50, p95] = uPlot.join([
+    const [x, points, p50, p95, failures] = uPlot.join([
       [shown.map((row) => run.at("start", row)), shown.map((row) => run.at(name, row))],
       [middle, groups.map((group) => (group.length ? quantile(group, 0.5) : null)), groups.map((group) => (group.length > 4 ? quantile(group, 0.95) : null))],
+      [lost.map((row) => run.at("start", row)), lost.map((row) => run.length(row))],
     ]);
     const host = figure();
     grid.append(host);
@@ -106,6 +111,7 @@ function overTime(run, body) {
         { label: "request", colour: "run-0", kind: "points", values: points, size: shown.length > 4000 ? 2.2 : 3.6, alpha: shown.length > 4000 ? 0.3 : 0.5 },
         { label: "p50", colour: "run-2", values: p50, width: 2 },
         { label: "p95", colour: "run-1", values: p95, width: 2 },
+        ...(lost.length ? [{ label: "failed", colour: "bad", kind: "points", values: failures, size: 5, alpha: 0.9 }] : []),
       ],
     });
   }
@@ -114,7 +120,7 @@ function overTime(run, body) {
 
 // Requests in flight, completions and tokens over time. Tokens are spread evenly between the first and the last.
 function load(run, rows, grid, span, range) {
-  const bins = Math.max(10, Math.min(240, Math.floor(rows.length / 4))), width = span / bins;
+  const bins = Math.max(10, Math.min(140, Math.floor(rows.length / 10))), width = span / bins;
   const flight = new Float64Array(bins), done = new Float64Array(bins), failed = new Float64Array(bins), tokens = new Float64Array(bins);
   const spread = (into, from, to, amount) => {
     const a = Math.max(0, Math.min(span, from)) / width, b = Math.max(0, Math.min(span, to)) / width;

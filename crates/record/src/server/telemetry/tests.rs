@@ -84,11 +84,12 @@ fn energy_and_power_of_a_window() {
     let block = telemetry.block(start, end);
     assert_eq!(block.summary.endpoints_successful, ["http://localhost:9400/metrics"]);
     let metrics = &block.endpoints["localhost:9400"].gpus["gpu_0"].metrics;
-    let gauge = &metrics["nvidia_power_usage"];
-    assert_eq!((gauge.stats.avg, gauge.stats.std, gauge.stats.count), (Some(300.0), Some(200.0), Some(3)));
-    assert!((metrics["nvidia_energy_consumption"].stats.avg.expect("an increase") - 1.2).abs() < 1e-9);
-    assert_eq!(metrics["nvidia_energy_consumption"].stats.p50, None);
-    assert_eq!(metrics["nvidia_xid_errors"].stats.avg, Some(1.0), "one event, whatever its code");
+    let of = |tag: &str| metrics.by_tag(tag).expect("in the block");
+    let gauge = of("nvidia_power_usage");
+    assert_eq!((gauge.avg, gauge.std, gauge.count), (Some(300.0), Some(200.0), Some(3)));
+    assert!((of("nvidia_energy_consumption").avg.expect("an increase") - 1.2).abs() < 1e-9);
+    assert_eq!(of("nvidia_energy_consumption").p50, None);
+    assert_eq!(of("nvidia_xid_errors").avg, Some(1.0), "one event, whatever its code");
 }
 
 #[test]
