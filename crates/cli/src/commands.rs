@@ -96,9 +96,9 @@ fn command_line(typed: &[OsString]) -> String {
                 shown.push(format!("-H{}", tokmeter_engine::secret::REDACTED));
             }
             Some((flag, value)) if flag.starts_with('-') => {
-                shown.push(format!("{flag}={}", tokmeter_engine::secret::shown_url(value)));
+                shown.push(format!("{flag}={}", tokmeter_record::server::without_credentials(value)));
             }
-            _ if word.contains(['@', '?']) => shown.push(tokmeter_engine::secret::shown_url(&word)),
+            _ if word.contains(['@', '?']) => shown.push(tokmeter_record::server::without_credentials(&word)),
             _ => shown.push(word.into_owned()),
         }
     }

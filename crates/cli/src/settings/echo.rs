@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use tokmeter_engine::schedule::{LoadShape, PhasePlan, Spacing};
 use tokmeter_engine::secret;
+use tokmeter_record::server::without_credentials;
 
 use crate::args::profile::ProfileArgs;
 use crate::args::swept::value;
@@ -32,14 +33,14 @@ pub fn input_config(
 
 fn endpoint(args: &ProfileArgs) -> Value {
     let given = &args.endpoint;
-    let urls: Vec<String> = given.url.iter().map(|url| secret::shown_url(url)).collect();
+    let urls: Vec<String> = given.url.iter().map(|url| without_credentials(url)).collect();
     let mut endpoint = json!({
         "urls": urls,
         "type": given.endpoint_type.as_str(),
         "streaming": given.streaming,
     });
     if let Some(path) = &given.custom_endpoint {
-        endpoint["path"] = json!(secret::shown_url(path));
+        endpoint["path"] = json!(without_credentials(path));
     }
     if given.api_key.is_some() {
         endpoint["api_key"] = json!(secret::REDACTED);

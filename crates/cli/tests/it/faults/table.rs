@@ -10,7 +10,7 @@ use super::server as raw;
 /// Ends requests that would hang.
 const SHORT: &[&str] = &["--request-timeout-seconds=2"];
 /// The same, with bodies larger than any buffer or window between client and server.
-const LONG_BODIES: &[&str] = &["--request-timeout-seconds=2", "--isl=40000"];
+const LONG_BODIES: &[&str] = &["--request-timeout-seconds=5", "--isl=20000"];
 
 /// The rows.
 pub const MATRIX: &[Case] = &[
