@@ -96,9 +96,7 @@ fn dynamo_families_that_appear_with_traffic_had_counted_nothing_before() {
 
 #[test]
 fn counters_without_total_are_counters() {
-    for name in
-        ["dynamo-worker-vllm-1.6.1.prom", "dynamo-worker-trtllm-1.6.1.prom", "dynamo-frontend-1.6.1.prom"]
-    {
+    for name in ["dynamo-frontend-1.6.1.prom", "dynamo-frontend-kvrouter-1.6.1.prom"] {
         let text = fixture(name);
         let declared = |line: &&str| line.starts_with("# TYPE ") && line.ends_with(" counter");
         let without = text.lines().filter(declared).filter_map(|line| line.split(' ').nth(2));

@@ -196,7 +196,7 @@ mod tests {
         };
         let text = statistics(&between([&page(1), &page(3)]), 120);
         let words = |begin: &str| {
-            let line = text.lines().find(|line| line.starts_with(begin)).expect(begin);
+            let line = text.lines().map(str::trim_start).find(|line| line.starts_with(begin)).expect(begin);
             line[begin.len()..].split_whitespace().map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(words("a_seconds{e=0} (seconds)"), ["5.000e-3", "5.000e-3", "5.000e-3", "5.000e-3"]);
@@ -209,7 +209,7 @@ mod tests {
     fn a_page_shows_its_bad_lines() {
         let parsed = Page::parse(b"# TYPE a gauge\na 1\nb{ 2\n", Media::Text, &Limits::default()).unwrap();
         let text = page(&parsed, 100);
-        assert!(text.starts_with("1 families, 1 samples") || text.contains("not read: "), "{text}");
+        assert!(text.starts_with("1 families, 1 samples"), "{text}");
         assert!(text.contains("not read: "), "{text}");
     }
 }

@@ -25,6 +25,13 @@ fn one(side: &SideBySide, width: u16) -> String {
         let difference = row.difference.map_or_else(String::new, grouped);
         let _ = writeln!(text, "{}: {difference} = {}", row.quantity.label(), parts.join(" + "));
     }
+    if let Some(lag) = side.client_lag_ms {
+        let _ = writeln!(
+            text,
+            "client lag {} ms is in none of these: receive stamps are the kernel's",
+            grouped(lag)
+        );
+    }
     for note in &side.notes {
         let _ = writeln!(text, "note: {}", harmless(note));
     }
@@ -43,14 +50,10 @@ fn rows(row: &Comparison) -> Vec<Vec<String>> {
             cell(row.difference),
         ]];
     }
-    let statistics: [(&str, fn(&Side) -> Option<f64>); 4] = [
-        ("avg", |side| side.avg),
-        ("p50", |side| side.p50),
-        ("p99", |side| side.p99),
-        ("max", |side| side.max),
-    ];
-    let lines = statistics.into_iter().filter_map(|(name, of)| {
-        let (client, server) = (of(&row.client), of(&row.server));
+    const STATISTICS: [&str; 4] = ["avg", "p50", "p99", "max"];
+    let figures = |side: &Side| [side.avg, side.p50, side.p99, side.max];
+    let both = figures(&row.client).into_iter().zip(figures(&row.server));
+    let lines = STATISTICS.into_iter().zip(both).filter_map(|(name, (client, server))| {
         server?;
         // The server's percentiles are read from buckets.
         let estimated = if name.starts_with('p') { "~" } else { "" };
@@ -97,18 +100,20 @@ mod tests {
             engine: Engine::Vllm,
             endpoint_urls: vec!["http://user:secret@h:8000/metrics".into()],
             rows: vec![latency, tokens],
+            client_lag_ms: Some(0.25),
             notes: vec!["a note".to_owned()],
         };
         let text = tables(&[side], 100);
         for line in [
             "Client and server | vLLM at http://h:8000/metrics",
             "Time to first token (ms): 5.00 = connection set-up 1.50 + network and HTTP layer 3.50",
+            "client lag 0.25 ms is in none of these: receive stamps are the kernel's",
             "note: a note",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
         }
         let words = |begin: &str| {
-            let line = text.lines().find(|line| line.starts_with(begin)).expect(begin);
+            let line = text.lines().map(str::trim_start).find(|line| line.starts_with(begin)).expect(begin);
             line[begin.len()..].split_whitespace().map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(words("Time to first token (ms) avg"), ["25.00", "20.00", "5.00"]);

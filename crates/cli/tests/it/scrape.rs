@@ -40,7 +40,7 @@ fn a_page_as_json_and_as_a_table() {
         .expect("the binary starts");
     let text = String::from_utf8(from_pipe.stdout).expect("text");
     assert!(text.starts_with(&format!("{} families", families.len())), "{text}");
-    assert!(text.lines().any(|line| line.starts_with("vllm:num_requests_running ")), "{text}");
+    assert!(text.lines().any(|line| line.starts_with(" vllm:num_requests_running ")), "{text}");
 }
 
 #[test]

@@ -3,9 +3,10 @@
 //!
 //! A client measures from the start of its request to the arrival of a token; an engine measures from the arrival of
 //! the request to the making of the token. Between the two lie, in this order: setting up the connection, sending the
-//! request, the network, a gateway, and the time until the client looks at what arrived. The first, the second and
-//! the last are measured by the client, a gateway by its own metrics; what is left is the network and the HTTP layer
-//! of the server. The parts of a difference add up to it.
+//! request, the network, a gateway, and the time until the client looks at what arrived. The first two are measured by
+//! the client, a gateway by its own metrics; what is left is the network and the HTTP layer of the server. The parts
+//! of a difference add up to it. With the kernel's receive stamps the client's own lag is in none of its latencies: it
+//! is told beside them. Without those stamps it cannot be measured, and is part of what is left.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -97,10 +98,10 @@ pub enum Cause {
     Sending,
     /// In front of the engine: the front end's own figure less the engine's.
     Gateway,
-    /// From the kernel's receipt of bytes until the client read them: measured by the client.
-    ClientLag,
     /// The rest: network, and the HTTP layer of the server.
     Network,
+    /// The rest where the client's stamps are taken when it reads: its lag is among it.
+    NetworkAndClientLag,
 }
 
 impl Cause {
@@ -110,8 +111,8 @@ impl Cause {
             Cause::ConnectionSetup => "connection set-up",
             Cause::Sending => "sending",
             Cause::Gateway => "gateway",
-            Cause::ClientLag => "client lag",
             Cause::Network => "network and HTTP layer",
+            Cause::NetworkAndClientLag => "network, HTTP layer and client lag",
         }
     }
 }
@@ -154,6 +155,9 @@ pub struct SideBySide {
     pub endpoint_urls: Vec<Arc<str>>,
     /// The quantities, in a fixed order.
     pub rows: Vec<Comparison>,
+    /// Mean time from the kernel's receipt of bytes until the client read them, ms: in none of the latencies above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_lag_ms: Option<f64>,
     /// What a reader should know before comparing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -170,7 +174,7 @@ pub fn side_by_side(views: &[ServerView], client: &MetricSet) -> Vec<SideBySide>
         let notes = notes(engine, &rows);
         let of_engine = views.iter().filter(|view| view.engine == engine);
         let endpoint_urls = of_engine.map(|view| Arc::clone(&view.endpoint_url)).collect();
-        SideBySide { engine, endpoint_urls, rows, notes }
+        SideBySide { engine, endpoint_urls, rows, client_lag_ms: client.value(c::CLIENT_RECV_LAG), notes }
     };
     let served = |side: &SideBySide| side.rows.iter().any(|row| row.server.main().is_some_and(|n| n > 0.0));
     engines.into_iter().map(compare).filter(served).collect()
@@ -290,11 +294,12 @@ fn shares(row: &Comparison, client: &MetricSet, front: Option<f64>) -> Vec<Share
         measured(Cause::ConnectionSetup, c::HTTP_REQ_CONNECTION_OVERHEAD),
         measured(Cause::Sending, c::HTTP_REQ_SENDING),
         gateway.map(|ms| Share { cause: Cause::Gateway, ms }),
-        measured(Cause::ClientLag, c::CLIENT_RECV_LAG),
     ];
     let mut shares: Vec<Share> = known.into_iter().flatten().collect();
     let ms = difference - shares.iter().map(|share| share.ms).sum::<f64>();
-    shares.push(Share { cause: Cause::Network, ms });
+    let kernel_stamps = client.value(c::CLIENT_RECV_LAG).is_some();
+    let cause = if kernel_stamps { Cause::Network } else { Cause::NetworkAndClientLag };
+    shares.push(Share { cause, ms });
     shares
 }
 

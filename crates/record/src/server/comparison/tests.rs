@@ -68,14 +68,11 @@ fn a_difference_is_the_sum_of_its_parts() {
     assert_eq!((ttft.client.avg, ttft.server.avg, ttft.difference), (Some(25.0), Some(20.0), Some(5.0)));
     assert_eq!(ttft.server.p99, Some(40.0));
     let shares: Vec<(Cause, f64)> = ttft.shares.iter().map(|share| (share.cause, share.ms)).collect();
+    assert_eq!(shares, [(Cause::ConnectionSetup, 1.0), (Cause::Sending, 0.5), (Cause::Network, 3.5)]);
     assert_eq!(
-        shares,
-        [
-            (Cause::ConnectionSetup, 1.0),
-            (Cause::Sending, 0.5),
-            (Cause::ClientLag, 0.25),
-            (Cause::Network, 3.25)
-        ]
+        sides[0].client_lag_ms,
+        Some(0.25),
+        "kept out by the kernel's stamps, so no part of the difference"
     );
     let queue = row(&sides[0], Compared::QueueTime);
     assert_eq!((queue.client, queue.server.avg, queue.difference), (Side::default(), Some(4.0), None));
@@ -106,9 +103,9 @@ fn a_front_end_is_the_gateway_of_the_engine_behind_it() {
         ttft.shares.iter().find(|share| share.cause == cause).map(|share| share.ms)
     };
     assert!((share(Engine::Vllm, Cause::Gateway).expect("a gateway") - 3.0).abs() < 1e-9);
-    assert!((share(Engine::Vllm, Cause::Network).expect("a rest") - 0.25).abs() < 1e-9);
+    assert!((share(Engine::Vllm, Cause::Network).expect("a rest") - 0.5).abs() < 1e-9);
     assert_eq!(share(Engine::Dynamo, Cause::Gateway), None);
-    assert!((share(Engine::Dynamo, Cause::Network).expect("a rest") - 0.25).abs() < 1e-9);
+    assert!((share(Engine::Dynamo, Cause::Network).expect("a rest") - 0.5).abs() < 1e-9);
     let in_flight = row(of(Engine::Dynamo), Compared::RequestsInFlight);
     assert_eq!(
         (in_flight.server.avg, in_flight.difference),
@@ -149,4 +146,16 @@ fn requests_of_others_are_told() {
     assert!(note(70.0).contains("70 of the client's 100"), "{}", note(70.0));
     assert_eq!(note(100.0), "");
     assert!(side_by_side(&[engine(0.0)], &client()).is_empty(), "an idle engine served nobody");
+}
+
+#[test]
+fn without_kernel_stamps_the_rest_has_the_lag_in_it() {
+    let mut client = MetricSet::default();
+    let ttft = MetricSummary::scalar("ms", 25.0).expect("finite");
+    client.insert(c::TIME_TO_FIRST_TOKEN.tag(), ttft);
+    let engine = view(Engine::Vllm, "http://a/metrics", vec![histogram(Role::TimeToFirstToken, 10, 0.02)]);
+    let sides = side_by_side(&[engine], &client);
+    let shares = &row(&sides[0], Compared::TimeToFirstToken).shares;
+    assert_eq!(shares, &[Share { cause: Cause::NetworkAndClientLag, ms: 5.0 }]);
+    assert_eq!(sides[0].client_lag_ms, None);
 }
