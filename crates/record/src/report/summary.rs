@@ -158,10 +158,12 @@ mod tests {
 
     #[test]
     fn what_a_reader_must_know_comes_from_the_summary() {
-        let mut document = SummaryDocument::default();
-        document.was_cancelled = Some(true);
-        document.is_complete = Some(false);
-        document.incomplete_reason = Some("disk full".to_owned());
+        let mut document = SummaryDocument {
+            was_cancelled: Some(true),
+            is_complete: Some(false),
+            incomplete_reason: Some("disk full".to_owned()),
+            ..Default::default()
+        };
         document.tokmeter.insert("notes".to_owned(), json!(["percentiles are approximate"]));
         let facts = Facts::of(document);
         assert_eq!(facts.notes.len(), 3);
