@@ -90,6 +90,13 @@ fn push(flags: &mut Vec<OsString>, argument: &clap::Arg, key: &str, value: &Valu
             flags.push(flag.into());
             Ok(())
         }
+        // How often it is given, as `config expand` writes it.
+        Value::Number(times) if matches!(argument.get_action(), ArgAction::Count) => {
+            let times = times.as_u64().filter(|times| *times <= u8::MAX.into());
+            let times = times.ok_or_else(|| format!("`{key}` takes a count from 0 to 255"))?;
+            flags.extend((0..times).map(|_| OsString::from(&flag)));
+            Ok(())
+        }
         _ if is_switch => Err(format!("`{key}` takes true or false")),
         // A flag that is given once takes its values with commas: a sweep.
         Value::Sequence(items) if matches!(argument.get_action(), ArgAction::Set) => {

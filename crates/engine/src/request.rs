@@ -336,7 +336,7 @@ fn shown_url(target: &Target) -> Arc<str> {
     for (place, part) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
         url.push(if place == 0 { '?' } else { '&' });
         match part.split_once('=') {
-            Some((name, _)) if secret::is_sensitive(name) => {
+            Some((name, _)) if secret::is_sensitive_parameter(name) => {
                 url.push_str(name);
                 url.push_str("=redacted");
             }

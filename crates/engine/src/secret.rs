@@ -114,7 +114,7 @@ impl Scrubber {
 }
 
 /// Whether a query parameter of this name holds a secret; `key` and `sig` do in cloud APIs.
-fn is_sensitive_parameter(name: &str) -> bool {
+pub(crate) fn is_sensitive_parameter(name: &str) -> bool {
     is_sensitive(name) || ["key", "sig", "code"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 

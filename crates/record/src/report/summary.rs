@@ -9,7 +9,7 @@ use crate::analysis::insights::Insight;
 use crate::analysis::report::LineCounts;
 use crate::format::SummaryDocument;
 use crate::format::summary_json::RunInfo;
-use crate::metric::MetricId;
+use crate::metric::{Group, MetricId};
 use crate::statistics::{ErrorCount, MetricSet, MetricSummary};
 
 /// A metric as tables show it.
@@ -120,7 +120,7 @@ fn strings(value: Option<&Value>) -> Vec<String> {
 }
 
 fn shown(metrics: &MetricSet) -> Vec<Shown> {
-    let mut known: BTreeMap<(u16, String), Shown> = BTreeMap::new();
+    let mut known = BTreeMap::new();
     for (tag, figures) in metrics.iter() {
         let def = MetricId::from_tag(tag).map(MetricId::def);
         let order = def.and_then(|def| def.order).unwrap_or(u16::MAX);
@@ -132,7 +132,9 @@ fn shown(metrics: &MetricSet) -> Vec<Shown> {
             order,
             figures: figures.clone(),
         };
-        known.insert((order, tag.to_owned()), shown);
+        // The main table first: it holds what people look for.
+        let elsewhere = def.is_none_or(|def| def.group != Group::Default);
+        known.insert((elsewhere, order, tag.to_owned()), shown);
     }
     known.into_values().collect()
 }

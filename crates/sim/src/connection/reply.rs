@@ -63,6 +63,8 @@ impl Connection {
         });
         let intent = log.as_mut().map(|log| intend(&self.worker.shared, &head.identity, log));
         if let Some(Ok(Intent { fault: Some(Fault::StallRequest), .. })) = &intent {
+            // Logged at once: with its window full, the server may never hear that the client closed.
+            drop(log);
             self.ignore_until_gone().await;
             return Err(Gone);
         }

@@ -162,11 +162,8 @@ fn an_unread_request_stalls_the_sender() {
     client.stream.set_write_timeout(Some(Duration::from_millis(200))).expect("timeout");
     let error = client.stream.write_all(&vec![b' '; 50_000_000]).expect_err("the buffers fill up");
     assert!(matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut));
-    assert!(sim.log().is_empty(), "still open");
-    // A FIN would wait behind the unread bytes for ever.
-    socket2::SockRef::from(&client.stream).set_linger(Some(Duration::ZERO)).expect("linger");
-    drop(client);
-    let entry = sim.wait_for_log(1, PATIENCE).expect("noticed")[0].clone();
+    // Logged while the connection is still open: behind unread bytes no FIN would ever come through.
+    let entry = sim.wait_for_log(1, PATIENCE).expect("logged")[0].clone();
     assert_eq!((entry.outcome, entry.body_received_ns), (Outcome::Fault, 0));
 }
 

@@ -186,7 +186,8 @@ fn variation(args: &ProfileArgs, axes: &[Axis], pick: &[usize]) -> Variation {
         (axis.set)(&mut args, index);
         parameters.insert(axis.name.to_owned(), axis.values[index].clone());
     }
-    let parts: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}_{value}")).collect();
+    let parts: Vec<String> =
+        axes.iter().zip(pick).map(|(axis, &index)| format!("{}_{}", axis.name, axis.values[index])).collect();
     Variation { label: parts.join("__"), parameters, args }
 }
 
@@ -218,7 +219,14 @@ impl Plan {
         // Below 2^53, so that every JSON reader keeps all its digits.
         let seed = if seed == self.seed { seed.0 } else { seed.0 >> 11 };
         args.input.random_seed = Some(seed);
-        args.output.output_artifact_dir = Some(self.run_directory(variation, trial));
+        let directory = self.run_directory(variation, trial);
+        // One file for all runs would hold the last one only.
+        for export in [&mut args.output.export_har, &mut args.output.export_perfetto].into_iter().flatten() {
+            if let Some(name) = export.file_name() {
+                *export = directory.join(name);
+            }
+        }
+        args.output.output_artifact_dir = Some(directory);
         if warm_once && trial > 0 {
             args.warmup = WarmupArgs::default();
         }
