@@ -5,7 +5,7 @@
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-all=(test_checkers test_export_checkers profile truth crlf nginx tshark har busy dynamo)
+all=(test_checkers test_export_checkers profile exports aa truth crlf nginx tshark har busy dynamo)
 [ $# -gt 0 ] && all=("$@")
 
 if [ -z "${TOKMETER:-}" ]; then
