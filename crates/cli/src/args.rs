@@ -3,6 +3,7 @@
 pub mod analyze;
 pub mod compare;
 pub mod config;
+pub mod convert;
 pub mod demo;
 pub mod gate;
 pub mod gateway;
@@ -14,7 +15,9 @@ mod readiness;
 pub mod recover;
 pub mod report;
 pub mod scrape;
+pub mod schema;
 pub mod sim;
+mod slo;
 pub mod swept;
 pub mod tax;
 pub mod verdict;
@@ -40,6 +43,8 @@ pub enum Command {
     Gate(gate::GateArgs),
     Report(report::ReportArgs),
     Recover(recover::RecoverArgs),
+    Convert(convert::ConvertArgs),
+    Schema(schema::SchemaArgs),
     Sim(Box<sim::SimArgs>),
     Tax(Box<tax::TaxArgs>),
     Gateway(Box<gateway::GatewayArgs>),

@@ -3,6 +3,7 @@
 pub mod analyze;
 pub mod compare;
 pub mod config;
+pub mod convert;
 pub mod demo;
 pub mod gate;
 pub mod gateway;
@@ -11,6 +12,7 @@ pub mod recover;
 pub mod report;
 pub mod scrape;
 mod server_files;
+pub mod schema;
 pub mod sim;
 pub mod tax;
 
@@ -36,6 +38,8 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Gate(args) => gate::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Recover(args) => recover::run(&args),
+        Command::Convert(args) => convert::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Sim(args) => sim::run(&args),
         Command::Tax(args) => tax::run(&args),
         Command::Gateway(args) => gateway::run(&args),

@@ -5,9 +5,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use tokmeter_record::analysis::run_sample::RunSample;
 use tokmeter_record::format::har::HarWriter;
 use tokmeter_record::format::outputs::OutputsWriter;
 use tokmeter_record::format::perfetto::PerfettoWriter;
+use tokmeter_record::format::records_parquet::RecordRows;
 use tokmeter_record::statistics::RunStatistics;
 use tokmeter_record::{BenchmarkPhase, RequestRecord};
 
@@ -20,6 +22,8 @@ type Buffered = BufWriter<File>;
 pub struct SinkFiles {
     /// The answers: `outputs.json`.
     pub outputs: Option<PathBuf>,
+    /// The records as rows: `profile_export.parquet`.
+    pub records_parquet: Option<PathBuf>,
     /// HTTP Archive.
     pub har: Option<PathBuf>,
     /// Chrome trace.
@@ -56,11 +60,14 @@ fn error(path: &Path, source: io::Error) -> CollectorError {
     CollectorError { path: path.to_owned(), source }
 }
 
-/// Statistics, `outputs.json`, HTTP Archive and Chrome trace.
+/// Statistics, `outputs.json`, rows of records, HTTP Archive and Chrome trace.
 pub struct RunSink {
     /// Fed with every record.
     pub statistics: RunStatistics,
+    /// The values that SLOs of the run are decided on, where there are any; fed with every record.
+    pub sample: Option<RunSample>,
     outputs: Option<Open<OutputsWriter<Buffered>>>,
+    rows: Option<Open<RecordRows<Buffered>>>,
     har: Option<Open<HarWriter<Buffered>>>,
     perfetto: Option<Open<PerfettoWriter<Buffered>>>,
 }
@@ -74,6 +81,8 @@ impl RunSink {
         let begin = tokmeter_http::clock::wall_now();
         Ok(RunSink {
             statistics,
+            sample: None,
+            rows: Open::create(files.records_parquet.as_ref(), RecordRows::create)?,
             outputs: Open::create(files.outputs.as_ref(), OutputsWriter::new)?,
             har: Open::create(files.har.as_ref(), |file| HarWriter::new(file, env!("CARGO_PKG_VERSION")))?,
             perfetto: Open::create(files.perfetto.as_ref(), |file| PerfettoWriter::new(file, begin))?,
@@ -88,6 +97,9 @@ impl RunSink {
         if let Some(outputs) = self.outputs {
             outputs.finish(OutputsWriter::finish)?;
         }
+        if let Some(rows) = self.rows {
+            rows.finish(RecordRows::finish)?;
+        }
         if let Some(har) = self.har {
             har.finish(HarWriter::finish)?;
         }
@@ -101,10 +113,16 @@ impl RunSink {
 impl RecordSink for RunSink {
     fn record(&mut self, record: &RequestRecord, text: Option<&str>) -> Result<(), CollectorError> {
         self.statistics.add(record);
+        if let Some(sample) = &mut self.sample {
+            sample.add(record);
+        }
         if let (Some(outputs), Some(text)) = (&mut self.outputs, text)
             && record.metadata.benchmark_phase == BenchmarkPhase::Profiling
         {
             outputs.write(|writer| writer.answer(record, text))?;
+        }
+        if let Some(rows) = &mut self.rows {
+            rows.write(|writer| writer.push(record))?;
         }
         if let Some(har) = &mut self.har {
             har.write(|writer| writer.record(record))?;

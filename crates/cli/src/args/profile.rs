@@ -16,6 +16,7 @@ pub use super::network::NetworkArgs;
 pub use super::readiness::ReadinessArgs;
 use super::swept::Swept;
 
+use super::slo::SloArgs;
 use super::verdict::VerdictArgs;
 
 /// Load a server, time every phase of every request, and write the results.
@@ -44,6 +45,8 @@ pub struct ProfileArgs {
     pub verdict: VerdictArgs,
     #[command(flatten)]
     pub network: NetworkArgs,
+    #[command(flatten)]
+    pub slo: SloArgs,
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
@@ -417,6 +420,9 @@ pub struct OutputArgs {
         default_value = "records"
     )]
     pub export_level: ExportLevel,
+    /// Formats of the records: JSON lines, Parquet (one flat row each, complete when the run has ended), or both
+    #[arg(long, value_name = "FORMAT", num_args = 1.., value_delimiter = ',', default_value = "jsonl")]
+    pub record_formats: Vec<RecordFormat>,
     /// Put instants, headers, connection and chunks of every request into the records
     #[arg(long)]
     pub export_http_trace: bool,
@@ -438,6 +444,15 @@ pub struct OutputArgs {
     /// Objectives of goodput: `tag:value` pairs, `"time_to_first_token:200 inter_token_latency:20"`
     #[arg(long, value_name = "PAIRS", num_args = 1..)]
     pub goodput: Vec<String>,
+}
+
+/// A format of the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RecordFormat {
+    /// `profile_export.jsonl`.
+    Jsonl,
+    /// `profile_export.parquet`.
+    Parquet,
 }
 
 /// How much is written per request.

@@ -8,6 +8,7 @@ mod readiness;
 mod repeat;
 mod report;
 mod server_metrics;
+mod slo;
 mod sweep;
 mod verdict;
 
@@ -23,12 +24,15 @@ use tokmeter_engine::server_metrics::ServerMetrics;
 use tokmeter_engine::sink::{RunSink, SinkFiles};
 use tokmeter_engine::{Live, RunConfig, RunControl, RunOutcome};
 use tokmeter_record::BenchmarkPhase;
+use tokmeter_record::analysis::run_sample::RunSample;
+use tokmeter_record::analysis::verdict::Check;
 use tokmeter_record::format::summary_json::RunInfo;
 use tokmeter_record::server::PhaseMark;
 use tokmeter_record::statistics::{RunFacts, RunStatistics, RunSummary, Window};
 use tokmeter_record::verdict::Assessment;
 
-use crate::args::profile::{ExportLevel, ProfileArgs, UiType};
+use super::gate;
+use crate::args::profile::{ExportLevel, ProfileArgs, RecordFormat, UiType};
 use crate::console::harmless_cut;
 use crate::console::progress::{Expected, Progress};
 use crate::exit::{Exit, Failure};
@@ -52,6 +56,8 @@ pub struct Finished {
     pub verdict: Assessment,
     /// What its servers told of themselves.
     pub server_metrics: Option<server_metrics::Collected>,
+    /// What became of its SLOs.
+    pub checks: Vec<Check>,
 }
 
 /// Runs the command.
@@ -76,6 +82,7 @@ pub fn once(
 ) -> Result<Finished> {
     let settings = settings::resolve(args)?;
     let limits = verdict::limits(args)?;
+    let slos = gate::slos(&args.slo.slo, args.slo.slo_file.as_deref())?;
     readiness::wait(args, &settings, control)?;
     prepare_directory(settings.names.directory())?;
     files::write_inputs(&settings)?;
@@ -87,11 +94,14 @@ pub fn once(
         RunFacts { concurrency: settings.load.profiling.concurrency, ..RunFacts::default() };
     let sink_files = SinkFiles {
         outputs: args.output.export_outputs_json.then(|| settings.names.outputs()),
+        records_parquet: writes(args, RecordFormat::Parquet).then(|| settings.names.records_parquet()),
         har: args.output.export_har.clone(),
         perfetto: args.output.export_perfetto.clone(),
     };
-    let sink = RunSink::create(statistics, &sink_files)
+    let mut sink = RunSink::create(statistics, &sink_files)
         .map_err(|error| Failure::usage(error.to_string()).fix("choose a place you may write to"))?;
+    let name = settings.names.directory().display();
+    sink.sample = (!slos.is_empty()).then(|| RunSample::new(name.to_string()));
 
     let collector = server_metrics::start(args, &settings)?;
     let round_trip = network::start(args, &settings)?;
@@ -104,7 +114,8 @@ pub fn once(
     })?;
     drop(progress);
 
-    let (sink, outcome) = split(outcome);
+    let (mut sink, outcome) = split(outcome);
+    let sample = sink.sample.take();
     let mut statistics = sink.finish()?;
     statistics.facts_mut().network_rtt_ms = round_trip.finish()?;
     let window = window(&outcome);
@@ -117,7 +128,8 @@ pub fn once(
     }
     let summary = statistics.finish(&window);
     let verdict = verdict::of_run(&summary, &outcome, &limits);
-    let finished = Finished { identity, settings, outcome, summary, verdict, server_metrics };
+    let checks = Vec::new();
+    let mut finished = Finished { identity, settings, outcome, summary, verdict, server_metrics, checks };
     let written = written.and_then(|()| files::write_summary(args, command_line, &finished));
     // The first file that failed explains the others.
     if let Some(error) = &finished.outcome.file_error {
@@ -126,6 +138,9 @@ pub fn once(
             .into());
     }
     written?;
+    if let Some(sample) = sample {
+        finished.checks = slo::check(&slos, sample, &finished)?;
+    }
     Ok(finished)
 }
 
@@ -161,6 +176,11 @@ fn prepare_directory(directory: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether the records are written in this format.
+fn writes(args: &ProfileArgs, format: RecordFormat) -> bool {
+    args.output.export_level != ExportLevel::Summary && args.output.record_formats.contains(&format)
+}
+
 fn run_config(args: &ProfileArgs, settings: &ProfileSettings) -> RunConfig {
     let level = args.output.export_level;
     let phase = |phase: BenchmarkPhase, plan| PhaseConfig { phase, name: phase.as_str().to_owned(), plan };
@@ -176,7 +196,7 @@ fn run_config(args: &ProfileArgs, settings: &ProfileSettings) -> RunConfig {
         shards: settings.shards,
         decoders: settings.decoders,
         seed: settings.seed,
-        records_file: (level != ExportLevel::Summary).then(|| settings.names.records()),
+        records_file: writes(args, RecordFormat::Jsonl).then(|| settings.names.records()),
         raw_file: (level == ExportLevel::Raw).then(|| settings.names.raw()),
         http_trace: args.output.export_http_trace,
         keep_text: args.output.export_outputs_json,
@@ -250,6 +270,9 @@ fn exit(args: &ProfileArgs, finished: &Finished) -> Result<Exit> {
             fix: Some("see the error table above".to_owned()),
         }
         .into());
+    }
+    if !finished.checks.iter().all(|check| check.passed(false)) {
+        return Ok(Exit::Failed);
     }
     if let Some(failure) = verdict::refused(args, &finished.verdict) {
         return Err(failure.into());

@@ -9,6 +9,8 @@ mod gateway;
 mod injection;
 mod interrupt;
 mod readiness;
+mod gates;
+mod parquet;
 mod run;
 mod scrape;
 mod secrets;

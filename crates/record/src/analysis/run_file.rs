@@ -123,6 +123,7 @@ fn summary_beside(records: &Path) -> Option<Value> {
     let directory = records.parent().unwrap_or(Path::new(""));
     let name = records.file_name()?.to_string_lossy();
     let stem = name.split(".jsonl").next().unwrap_or(&name);
+    let stem = stem.strip_suffix(".parquet").unwrap_or(stem);
     let own = if stem == "profile_export" { "profile_export_aiperf".to_owned() } else { stem.to_owned() };
     let file = File::open(directory.join(format!("{own}.json"))).ok()?;
     serde_json::from_reader(BufReader::new(file).take(MAX_DOCUMENT_BYTES)).ok()

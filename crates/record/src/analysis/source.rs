@@ -1,8 +1,10 @@
-//! Where records come from: a file, a run directory, or standard input; plain, gzip or zstd.
+//! Where records come from: a file, a run directory, or standard input; JSON lines, plain, gzip or zstd, or Parquet.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
+
+use crate::format::records_parquet::{Lines, MAGIC};
 
 /// Why an input cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +19,7 @@ pub enum SourceError {
     },
     /// A directory without a record file.
     #[error(
-        "{}: no profile_export.jsonl in this directory (records are written with --export-level records or raw)",
+        "{}: no profile_export.jsonl or .parquet in this directory (records are written with --export-level records or raw)",
         path.display()
     )]
     NoRecords {
@@ -37,9 +39,10 @@ pub enum SourceError {
 /// Endings of files in a run directory that are JSON lines but no records.
 const NOT_RECORDS: [&str; 4] = ["_raw", "server_metrics", "gpu_telemetry", "network_latency"];
 
-const ENDINGS: [&str; 3] = [".jsonl", ".jsonl.gz", ".jsonl.zst"];
+/// Endings of record files, best first.
+const ENDINGS: [&str; 4] = [".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet"];
 
-/// The record file of a path: itself, or in a run directory `profile_export.jsonl` (or `.gz`, `.zst`), or the only
+/// The record file of a path: itself, or in a run directory `profile_export.jsonl` (or `.gz`, `.zst`, `.parquet`), or the only
 /// record file of another name (`--profile-export-prefix`).
 ///
 /// # Errors
@@ -55,7 +58,7 @@ pub fn record_file(path: &Path) -> Result<PathBuf, SourceError> {
             return Ok(usual);
         }
     }
-    let mut candidates = Vec::new();
+    let mut candidates: Vec<String> = Vec::new();
     for entry in std::fs::read_dir(path).map_err(open)? {
         let name = entry.map_err(open)?.file_name().to_string_lossy().into_owned();
         let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
@@ -64,6 +67,12 @@ pub fn record_file(path: &Path) -> Result<PathBuf, SourceError> {
         }
     }
     candidates.sort_unstable();
+    // One run written in two formats is one run.
+    let lines: Vec<String> = candidates.iter().filter(|name| name.contains(".jsonl")).cloned().collect();
+    candidates.retain(|name| match name.strip_suffix(".parquet") {
+        Some(stem) => !lines.iter().any(|line| line.split(".jsonl").next() == Some(stem)),
+        None => true,
+    });
     match candidates.as_slice() {
         [] => Err(SourceError::NoRecords { path: path.to_owned() }),
         [only] => Ok(path.join(only)),
@@ -81,21 +90,26 @@ pub fn server_metrics_beside(records: &Path) -> Vec<PathBuf> {
     } else {
         format!("{stem}_server_metrics")
     };
-    ENDINGS
-        .iter()
-        .chain(&[".parquet"])
-        .map(|ending| dir.join(format!("{base}{ending}")))
-        .filter(|path| path.is_file())
-        .collect()
+    ENDINGS.iter().map(|ending| dir.join(format!("{base}{ending}"))).filter(|path| path.is_file()).collect()
 }
 
-/// Opens a file; gzip and zstd are recognised by their first bytes, whatever the name says.
+/// Opens a file; gzip, zstd and Parquet are recognised by their first bytes, whatever the name says. The rows of a
+/// Parquet file of records are given as JSON lines.
 ///
 /// # Errors
 /// [`SourceError::Open`].
 pub fn open(path: &Path) -> Result<Box<dyn Read + Send>, SourceError> {
     let failed = |source| SourceError::Open { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
+    let mut file = File::open(path).map_err(failed)?;
+    let mut magic = Vec::new();
+    // What is no regular file cannot be rewound, and is no Parquet file either: those are read from their end.
+    if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        (&file).take(4).read_to_end(&mut magic).map_err(failed)?;
+        file.rewind().map_err(failed)?;
+    }
+    if magic == MAGIC {
+        return Ok(Box::new(Lines::new(file).map_err(failed)?));
+    }
     decompressed(Box::new(file)).map_err(failed)
 }
 

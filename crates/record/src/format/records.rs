@@ -12,6 +12,10 @@
 //! # Ok::<(), ReadError>(())
 //! ```
 
+mod feed;
+
+pub use feed::RecordFeed;
+
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::LazyLock;

@@ -5,8 +5,6 @@
 //! file; gauges are raw. Row groups have at most 10 000 rows and are written as they fill: memory does not
 //! grow with the file.
 
-mod columns;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
@@ -16,7 +14,8 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use serde_json::Value;
 
-use self::columns::{Cell, Columns};
+pub use super::parquet_rows::Compression;
+use super::parquet_rows::{Cell, Kind, Rows};
 use super::{AIPERF_VERSION, utc_time};
 use crate::server::phase::{Selection, Window};
 use crate::server::reading::MetricKind;
@@ -35,16 +34,6 @@ const MAX_LABEL_COLUMNS: usize = 1_000;
 const LEADING: [&str; 6] =
     ["endpoint_url", "metric_name", "metric_type", "unit", "description", "timestamp_ns"];
 const TRAILING: [&str; 5] = ["value", "sum", "count", "bucket_le", "bucket_count"];
-
-/// How the pages of the file are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// Fast to write, read everywhere.
-    #[default]
-    Snappy,
-    /// Smaller.
-    Zstd,
-}
 
 /// What the file's metadata says about the run.
 #[derive(Clone, Debug, Default)]
@@ -87,11 +76,21 @@ pub fn write<W: Write + Send>(
     let parts = parts(store, window);
     let labels = label_columns(&parts);
     let pairs = key_values(store, window, metadata, &parts, &labels);
-    let mut columns = Columns::create(output, [&LEADING, &TRAILING], &labels, pairs, compression)?;
+    let mut columns = Rows::create(output, schema(&labels), pairs, compression)?;
     for part in &parts {
         write_part(part, store, &labels, &mut columns)?;
     }
-    columns.finish()
+    columns.finish()?;
+    Ok(())
+}
+
+/// Columns are text, but for the instant and the numbers.
+fn schema(labels: &[Arc<str>]) -> impl Iterator<Item = (&str, Kind)> {
+    let leading =
+        LEADING.iter().map(|&name| (name, if name == "timestamp_ns" { Kind::Long } else { Kind::Text }));
+    let trailing =
+        TRAILING.iter().map(|&name| (name, if name == "bucket_le" { Kind::Text } else { Kind::Double }));
+    leading.chain(labels.iter().map(|label| (&**label, Kind::Text))).chain(trailing)
 }
 
 fn parts(store: &Store, window: Window) -> Vec<Part<'_>> {
@@ -133,7 +132,7 @@ fn write_part<W: Write + Send>(
     part: &Part<'_>,
     store: &Store,
     labels: &[Arc<str>],
-    columns: &mut Columns<W>,
+    columns: &mut Rows<W>,
 ) -> Result<(), ParquetError> {
     let metric = part.metric;
     let unit = unit::infer(&metric.name, &metric.description).map_or(Cell::Null, text);

@@ -106,7 +106,8 @@ pub fn write_summary(args: &ProfileArgs, command_line: &str, finished: &Finished
 }
 
 fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
-    let Finished { identity, settings, outcome, summary, verdict: _, server_metrics: collected } = finished;
+    let Finished { identity, settings, outcome, summary, verdict: _, server_metrics: collected, checks: _ } =
+        finished;
     let mut document = SummaryDocument::of(summary, &window(outcome));
     document.benchmark_id = Some(settings.benchmark_id.clone());
     document.input_config = Some(settings.input_config.clone());
@@ -140,7 +141,8 @@ fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
 
 /// What only tokmeter says, under its own key.
 fn own_facts(finished: &Finished) -> Map<String, Value> {
-    let Finished { identity: _, settings, outcome, summary, verdict, server_metrics: _ } = finished;
+    let Finished { identity: _, settings, outcome, summary, verdict, server_metrics: _, checks: _ } =
+        finished;
     let profiling = outcome.phases.iter().find(|phase| phase.phase == BenchmarkPhase::Profiling);
     let facts = json!({
         "version": env!("CARGO_PKG_VERSION"),

@@ -6,6 +6,7 @@ use anyhow::Result;
 use tokmeter_record::ErrorClass;
 use tokmeter_record::statistics::RunSummary;
 
+use super::super::gate::write_checks;
 use super::{Finished, asked, files, server_metrics, verdict};
 use crate::args::profile::ProfileArgs;
 use crate::console::number::integer;
@@ -18,6 +19,10 @@ pub fn print(args: &ProfileArgs, finished: &Finished) -> Result<()> {
     out.write_all(tables(args, finished, width).as_bytes())?;
     for remark in remarks(finished) {
         writeln!(out, "note: {}", harmless(&remark))?;
+    }
+    if !finished.checks.is_empty() {
+        writeln!(out)?;
+        write_checks(&finished.checks, false, &mut out)?;
     }
     let directory = finished.settings.names.directory();
     writeln!(out, "\nfiles in {}", directory.display())?;
@@ -33,6 +38,9 @@ pub fn print_brief(finished: &Finished) -> Result<()> {
     write!(out, "  {}", headline(finished))?;
     for remark in remarks(finished) {
         writeln!(out, "  note: {}", harmless(&remark))?;
+    }
+    if !finished.checks.is_empty() {
+        write_checks(&finished.checks, false, &mut out)?;
     }
     writeln!(out, "  files in {}", finished.settings.names.directory().display())?;
     Ok(())
