@@ -5,7 +5,7 @@
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-all=(test_checkers test_export_checkers profile truth crlf nginx tshark har busy dynamo chromium)
+all=(test_checkers test_export_checkers profile truth crlf nginx tshark har busy dynamo chromium dashboard)
 [ $# -gt 0 ] && all=("$@")
 
 if [ -z "${TOKMETER:-}" ]; then
