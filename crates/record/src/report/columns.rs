@@ -60,7 +60,7 @@ pub(super) fn column<T: Number>(values: &[T]) -> Option<Column> {
         return None;
     }
     let row = size_of::<T>();
-    if present * (row + size_of::<u32>()) >= values.len() * row {
+    if present * (row + size_of::<u32>()) >= size_of_val(values) {
         return Some(Column { kind: T::KIND, data: base64(values.iter().copied()), index: None });
     }
     let rows = values.iter().enumerate().filter(|(_, value)| !value.is_absent());

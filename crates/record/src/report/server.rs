@@ -168,7 +168,7 @@ impl Timeline {
             _ => Kind::Gauge,
         };
         let Some(at) = at else { return };
-        if !unit.is_empty() && !self.kinds.get(&name).is_some_and(|(_, unit)| !unit.is_empty()) {
+        if !unit.is_empty() && self.kinds.get(&name).is_none_or(|(_, unit)| unit.is_empty()) {
             self.kinds.insert(name.clone(), (kind, unit));
         }
         let key = (name, labels.join(", "), endpoint);
