@@ -10,9 +10,9 @@ pub mod gateway;
 pub mod profile;
 pub mod recover;
 pub mod report;
+pub mod schema;
 pub mod scrape;
 mod server_files;
-pub mod schema;
 pub mod sim;
 pub mod tax;
 

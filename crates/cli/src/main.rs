@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod config_file;
 mod console;
+mod dashboard;
 mod exit;
 mod log;
 mod settings;

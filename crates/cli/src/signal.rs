@@ -28,6 +28,7 @@ pub fn drain_on_interrupt(control: RunControl) -> std::io::Result<()> {
             control.abort();
             tracing::warn!("requests in flight are cancelled; once more to leave at once");
             if interrupted().await {
+                crate::dashboard::restore();
                 std::process::exit(130);
             }
         });

@@ -12,6 +12,7 @@ mod config;
 mod endpoint;
 mod fetch;
 mod http;
+mod latest;
 mod recording;
 mod supervisor;
 
@@ -27,6 +28,7 @@ use tokmeter_record::server::{PhaseMark, Store};
 pub use config::{MetricsPage, PageOrigin, ServerMetricsConfig, Timing, TimingError, metrics_url};
 pub use fetch::{ACCEPT, Fetch, FetchError, Fetched, MAX_PAGE_BYTES, Method};
 pub use http::{HttpFetch, HttpFetchError, Trusted};
+pub use latest::LatestGauges;
 pub use recording::RecordingError;
 
 use recording::Recording;

@@ -493,7 +493,7 @@ pub struct ServiceArgs {
 /// Progress display.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum UiType {
-    /// Progress bars, as `simple`.
+    /// A full-screen view of the run; as `simple` when not on a terminal.
     Dashboard,
     /// Progress bars, or plain lines when not on a terminal.
     Simple,

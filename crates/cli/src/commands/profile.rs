@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokmeter_engine::run::{PhaseConfig, PhaseEvent};
-use tokmeter_engine::server_metrics::ServerMetrics;
+use tokmeter_engine::server_metrics::{LatestGauges, ServerMetrics};
 use tokmeter_engine::sink::{RunSink, SinkFiles};
 use tokmeter_engine::{Live, RunConfig, RunControl, RunOutcome};
 use tokmeter_record::BenchmarkPhase;
@@ -35,6 +35,7 @@ use super::gate;
 use crate::args::profile::{ExportLevel, ProfileArgs, RecordFormat, UiType};
 use crate::console::harmless_cut;
 use crate::console::progress::{Expected, Progress};
+use crate::dashboard::{self, Dashboard, Feed, Watched};
 use crate::exit::{Exit, Failure};
 use crate::settings::profile::{self as settings, ProfileSettings};
 use crate::{log, signal};
@@ -103,9 +104,12 @@ pub fn once(
     let name = settings.names.directory().display();
     sink.sample = (!slos.is_empty()).then(|| RunSample::new(name.to_string()));
 
-    let collector = server_metrics::start(args, &settings)?;
+    let (feed, gauges) = (Arc::<Feed>::default(), LatestGauges::default());
+    let sink = Watched { sink, feed: Arc::clone(&feed) };
+    let collector = server_metrics::start(args, &settings, gauges.clone())?;
     let round_trip = network::start(args, &settings)?;
-    let progress = progress(args, &live);
+    let title = title(args, &settings);
+    let progress = progress(args, dashboard::Sources { title, live: live.clone(), feed, gauges });
     let outcome = tokmeter_engine::run(run_config(args, &settings), sink, live, control, |event| {
         tell_collector(collector.as_ref(), event);
         if let PhaseEvent::Begin { phase, .. } = event {
@@ -160,12 +164,12 @@ fn tell_collector(collector: Option<&ServerMetrics>, event: PhaseEvent) {
     }
 }
 
-fn split(outcome: RunOutcome<RunSink>) -> (RunSink, RunOutcome<()>) {
+fn split(outcome: RunOutcome<Watched>) -> (RunSink, RunOutcome<()>) {
     let RunOutcome { sink, phases, was_cancelled, notes, delivery, counts, health, anchors, file_error } =
         outcome;
     let outcome =
         RunOutcome { sink: (), phases, was_cancelled, notes, delivery, counts, health, anchors, file_error };
-    (sink, outcome)
+    (sink.sink, outcome)
 }
 
 fn prepare_directory(directory: &Path) -> Result<()> {
@@ -205,11 +209,38 @@ fn run_config(args: &ProfileArgs, settings: &ProfileSettings) -> RunConfig {
     }
 }
 
-fn progress(args: &ProfileArgs, live: &Arc<Live>) -> Progress {
+/// Models and servers, without credentials.
+fn title(args: &ProfileArgs, settings: &ProfileSettings) -> String {
+    let servers: Vec<String> =
+        settings.request.targets.iter().map(|target| target.origin.to_string()).collect();
+    format!("{} on {}", args.endpoint.model_names.join(", "), servers.join(", "))
+}
+
+/// What shows how far the run is.
+enum Display {
+    Lines(Progress),
+    Screen(Dashboard),
+}
+
+impl Display {
+    fn phase(&self, expected: Expected) {
+        match self {
+            Display::Lines(progress) => progress.phase(expected),
+            Display::Screen(dashboard) => dashboard.phase(expected),
+        }
+    }
+}
+
+/// A display that cannot start is no reason not to measure.
+fn progress(args: &ProfileArgs, sources: dashboard::Sources) -> Display {
+    let live = Arc::clone(&sources.live);
+    let simple = || Display::Lines(Progress::start(live).unwrap_or_else(|_| Progress::none()));
     match args.service.ui_type {
-        Some(UiType::None) => Progress::none(),
-        // A display that cannot start is no reason not to measure.
-        _ => Progress::start(live.clone()).unwrap_or_else(|_| Progress::none()),
+        Some(UiType::None) => Display::Lines(Progress::none()),
+        Some(UiType::Dashboard) if dashboard::is_possible() => {
+            Dashboard::start(sources).map_or_else(|_| simple(), Display::Screen)
+        }
+        _ => simple(),
     }
 }
 

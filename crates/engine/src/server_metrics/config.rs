@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokmeter_record::server::StoreLimits;
 use tokmeter_record::server::exposition::Limits;
 
+use super::latest::LatestGauges;
+
 /// Where a page's URL comes from; decides how loudly its absence is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageOrigin {
@@ -43,6 +45,8 @@ pub struct ServerMetricsConfig {
     pub jsonl: Option<PathBuf>,
     /// `gpu_telemetry_export.jsonl`; made when a GPU is seen.
     pub gpu_jsonl: Option<PathBuf>,
+    /// Where a display finds the newest gauges.
+    pub latest: LatestGauges,
 }
 
 impl ServerMetricsConfig {

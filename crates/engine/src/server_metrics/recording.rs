@@ -13,6 +13,7 @@ use tokmeter_record::server::{EndpointId, NotExposition, Page, PhaseMark, Readin
 
 use super::ServerMetricsConfig;
 use super::fetch::Fetched;
+use super::latest::LatestGauges;
 
 /// A file of raw scrapes that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +86,7 @@ pub(super) struct Recording {
     pub notices: Vec<String>,
     pub file_error: Option<RecordingError>,
     limits: Limits,
+    latest: LatestGauges,
     jsonl: Option<LineFile>,
     gpu_path: Option<PathBuf>,
     gpu_jsonl: Option<LineFile>,
@@ -100,6 +102,7 @@ impl Recording {
             notices: Vec::new(),
             file_error: None,
             limits: config.limits,
+            latest: config.latest.clone(),
             jsonl: config.jsonl.as_deref().map(|path| LineFile::create(path, batch)).transpose()?,
             gpu_path: config.gpu_jsonl.clone(),
             gpu_jsonl: None,
@@ -143,6 +146,7 @@ impl Recording {
         }
         let readings = Readings::of(&page);
         self.store.add(endpoint, &fetched.instants, &readings);
+        self.latest.set(url, &readings);
         for notice in self.store.take_notices() {
             tracing::warn!("server metrics: {notice}");
             self.notices.push(notice.to_string());

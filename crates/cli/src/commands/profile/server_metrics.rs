@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 use tokmeter_engine::server_metrics::{
-    HttpFetch, ServerMetrics, ServerMetricsConfig, ServerMetricsOutcome, Timing, Trusted,
+    HttpFetch, LatestGauges, ServerMetrics, ServerMetricsConfig, ServerMetricsOutcome, Timing, Trusted,
 };
 use tokmeter_http::clock;
 use tokmeter_record::format::server_json::{ExportOptions, ServerMetricsFile};
@@ -19,7 +19,11 @@ use crate::exit::Failure;
 use crate::settings::profile::ProfileSettings;
 
 /// Starts the collector; `None` when neither servers nor GPUs are to be asked.
-pub fn start(args: &ProfileArgs, settings: &ProfileSettings) -> Result<Option<ServerMetrics>> {
+pub fn start(
+    args: &ProfileArgs,
+    settings: &ProfileSettings,
+    latest: LatestGauges,
+) -> Result<Option<ServerMetrics>> {
     let given = &args.server_metrics;
     if given.no_server_metrics && given.no_gpu_telemetry {
         return Ok(None);
@@ -35,6 +39,7 @@ pub fn start(args: &ProfileArgs, settings: &ProfileSettings) -> Result<Option<Se
         timing,
         jsonl: wants(args, "jsonl").then(|| settings.names.server_metrics("jsonl")),
         gpu_jsonl: (!given.no_gpu_telemetry).then(|| settings.names.gpu_telemetry()),
+        latest,
         ..ServerMetricsConfig::default()
     };
     let trusted = Trusted {
