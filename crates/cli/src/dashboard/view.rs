@@ -217,9 +217,12 @@ fn latency(state: &State, area: Rect, frame: &mut Frame) {
     );
 }
 
+/// Writes a value of a chart.
+type Shown = fn(f64) -> String;
+
 fn draw_charts(state: &State, area: Rect, frame: &mut Frame) {
     let history = &state.history;
-    let charts: [(&str, &VecDeque<f64>, Color, fn(f64) -> String); 4] = [
+    let charts: [(&str, &VecDeque<f64>, Color, Shown); 4] = [
         ("Output tokens/s", &history.tokens, Color::Magenta, rounded),
         ("Requests in flight", &history.in_flight, Color::Blue, rounded),
         ("Time to first token, median", &history.ttft, Color::Yellow, milliseconds),

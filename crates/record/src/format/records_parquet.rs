@@ -31,8 +31,11 @@ const OTHER_METRICS: &str = "other_metrics";
 /// Column with the whole trace, as a record line shows it.
 const TRACE_DATA: &str = "trace_data";
 
+/// Takes a value out of a trace.
+type FromTrace = fn(&TraceData) -> Option<i64>;
+
 /// Columns that repeat a part of the trace, for queries; reading takes `trace_data`.
-const TRACE: [(&str, Kind, fn(&TraceData) -> Option<i64>); 11] = [
+const TRACE: [(&str, Kind, FromTrace); 11] = [
     ("blocked_ns", Kind::Long, |trace| long(trace.blocked_ns)),
     ("dns_lookup_ns", Kind::Long, |trace| long(trace.dns_lookup_ns)),
     ("connecting_ns", Kind::Long, |trace| long(trace.connecting_ns)),
