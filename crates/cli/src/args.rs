@@ -1,6 +1,7 @@
 //! What can be typed. One file for each command.
 
 pub mod analyze;
+pub mod check;
 pub mod compare;
 pub mod config;
 pub mod convert;
@@ -37,6 +38,7 @@ pub struct Cli {
 pub enum Command {
     Profile(Box<profile::ProfileArgs>),
     Demo(Box<demo::DemoArgs>),
+    Check(Box<check::CheckArgs>),
     Analyze(analyze::AnalyzeArgs),
     Scrape(Box<scrape::ScrapeArgs>),
     Compare(compare::CompareArgs),

@@ -1,6 +1,7 @@
 //! The commands: what is done. One file for each.
 
 pub mod analyze;
+pub mod check;
 pub mod compare;
 pub mod config;
 pub mod convert;
@@ -32,6 +33,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
     match cli.command {
         Command::Profile(args) => profile::run(&args, &command_line(&typed)),
         Command::Demo(args) => demo::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Scrape(args) => scrape::run(&args),
         Command::Compare(args) => compare::run(&args),
