@@ -1,6 +1,7 @@
 //! The commands: what is done. One file for each.
 
 pub mod analyze;
+mod calibrate;
 pub mod check;
 pub mod compare;
 pub mod config;

@@ -42,6 +42,15 @@ pub struct CheckArgs {
     /// Time limit of each request, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub timeout: f64,
+    /// Load a simulated server of our own for 3 seconds, too, and state this machine's own error at that load
+    #[arg(long)]
+    pub calibrate: bool,
+    /// Requests in flight of the calibration [default: 1 without a rate]
+    #[arg(long, value_name = "N", requires = "calibrate")]
+    pub concurrency: Option<u32>,
+    /// Requests a second of the calibration
+    #[arg(long, value_name = "RATE", requires = "calibrate")]
+    pub request_rate: Option<f64>,
     /// Print all that was found as JSON
     #[arg(long)]
     pub json: bool,

@@ -17,8 +17,10 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 use serde::Serialize;
+use tokmeter_engine::RunControl;
 use tokmeter_record::server::without_credentials;
 
+use super::calibrate::{Calibration, CalibrationLoad, calibrate};
 use crate::args::check::CheckArgs;
 use crate::exit::{Exit, Failure};
 use probe::Probe;
@@ -44,6 +46,8 @@ struct Findings {
     metrics: Option<metrics::MetricsPages>,
     machine: machine::Machine,
     #[serde(skip_serializing_if = "Option::is_none")]
+    calibration: Option<Calibration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
@@ -65,10 +69,17 @@ pub fn run(args: &CheckArgs) -> Result<Exit> {
         prefix_cache: None,
         metrics: None,
         machine: machine::look(),
+        calibration: None,
         next: None,
     };
     let failure = explore(args, &mut probe, &mut found);
+    let calibration = args
+        .calibrate
+        .then(|| calibrate(&CalibrationLoad::of_check(args), &RunControl::default()))
+        .transpose()
+        .map(|calibration| found.calibration = calibration);
     print(args, &probe, &found)?;
+    calibration?;
     match failure {
         None => Ok(Exit::Ok),
         Some(mut failure) => {

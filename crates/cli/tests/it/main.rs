@@ -1,6 +1,7 @@
 //! The binary as users run it: against the simulated server, whose log is the judge.
 
 mod asked;
+mod calibrate;
 mod check;
 mod conservation;
 mod documents;

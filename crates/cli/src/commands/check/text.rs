@@ -48,6 +48,7 @@ pub fn render(found: &Findings) -> String {
     rows.extend(found.prefix_cache.as_ref().map(|cache| ("prefix cache", prefix_cache(cache))));
     rows.extend(found.metrics.as_ref().map(|pages| ("metrics", metrics(pages))));
     rows.push(("this machine", machine(&found.machine)));
+    rows.extend(found.calibration.as_ref().map(|calibration| ("own error", calibration.line())));
     let mut text = String::new();
     for (label, value) in rows {
         // Writing to a string does not fail.
