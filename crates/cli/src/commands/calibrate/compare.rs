@@ -1,6 +1,7 @@
 //! The client's figures against the simulated server's log. Both processes read the same clocks.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokmeter_engine::{CollectorError, RecordSink};
@@ -52,7 +53,7 @@ pub struct Errors {
     pub stamps: &'static str,
     /// Answers compared.
     pub compared: usize,
-    /// Answers of the log that could not be compared: cut by the end, or another number of events.
+    /// Answers of the log that were not: of the first half second, cut by the end, or with another number of events.
     pub not_compared: usize,
 }
 
@@ -82,14 +83,16 @@ impl RecordSink for Answers {
 }
 
 impl Answers {
-    /// Compares with the server's log; `None` when nothing can be compared. The anchor is the one by which the
-    /// records' wall-clock instants were made.
-    pub fn compare(&self, log: &[RequestLog], anchor: &ClockAnchor) -> Option<Errors> {
+    /// Compares with the server's log, but for the requests that began within `settling` of the first; `None` when
+    /// nothing can be compared. The anchor is the one by which the records' wall-clock instants were made.
+    pub fn compare(&self, log: &[RequestLog], anchor: &ClockAnchor, settling: Duration) -> Option<Errors> {
+        let settling = u64::try_from(settling.as_nanos()).unwrap_or(u64::MAX);
+        let settled = self.0.iter().map(|answer| answer.start.0).min()?.saturating_add(settling);
         let served: HashMap<&str, &RequestLog> =
             log.iter().filter_map(|entry| Some((entry.x_request_id.as_deref()?, entry))).collect();
         let (mut firsts, mut stamps, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
         let mut kernel = 0;
-        for answer in &self.0 {
+        for answer in self.0.iter().filter(|answer| answer.start.0 >= settled) {
             let Some(entry) = served.get(answer.request_id.as_str()) else { continue };
             let writes: Vec<&WriteLog> = entry.writes.iter().filter(|write| write.tokens > 0).collect();
             if writes.len() != answer.gaps_ms.len() + 1 {
@@ -161,7 +164,9 @@ mod tests {
 
     #[test]
     fn errors_are_the_distance_from_the_servers_log() {
-        let found = Answers(vec![answer()]).compare(&[entry(), RequestLog::default()], &ANCHOR).unwrap();
+        let found = Answers(vec![answer()])
+            .compare(&[entry(), RequestLog::default()], &ANCHOR, Duration::ZERO)
+            .unwrap();
         let near = |spread: Spread, p50: f64| (spread.p50 - p50).abs() < 1e-9;
         assert!(near(found.time_to_first_token_ms, 1.5), "2.5 ms more, of which 1 connecting: {found:?}");
         assert!(near(found.first_token_stamp_ms, 0.5), "{found:?}");
@@ -173,6 +178,16 @@ mod tests {
     fn what_does_not_fit_is_not_compared() {
         let lost = Answer { gaps_ms: vec![4.5], ..answer() };
         let unknown = Answer { request_id: "b".to_owned(), ..answer() };
-        assert_eq!(Answers(vec![lost, unknown]).compare(&[entry()], &ANCHOR), None);
+        assert_eq!(Answers(vec![lost, unknown]).compare(&[entry()], &ANCHOR, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn the_first_moments_are_left_out() {
+        let early = Answer { request_id: "b".to_owned(), start: WallNs(answer().start.0 - 9), ..answer() };
+        let late = Answer { first_token_ms: 99.0, ..answer() };
+        let log = [entry(), RequestLog { x_request_id: Some("b".to_owned()), ..entry() }];
+        let found = Answers(vec![early, late]).compare(&log, &ANCHOR, Duration::from_nanos(9)).unwrap();
+        assert_eq!((found.compared, found.not_compared), (1, 1));
+        assert_eq!(found.time_to_first_token_ms.p50, 48.0);
     }
 }
