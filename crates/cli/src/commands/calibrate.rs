@@ -5,6 +5,7 @@ mod compare;
 mod simulator;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ const SETTLING: Duration = Duration::from_millis(500);
 /// The simulated server's pace.
 const TTFT_MS: &str = "50";
 const ITL_MS: &str = "5";
+/// A simulated server later than this was held up itself.
+const SIMULATOR_LATE_MS: f64 = 2.0;
 /// Tokens of a simulated answer: the run's, within these bounds.
 const OUTPUT_TOKENS: (f64, f64) = (2.0, 64.0);
 const INPUT_TOKENS: (f64, f64) = (1.0, 8192.0);
@@ -133,6 +136,8 @@ impl CalibrationLoad {
 /// # Errors
 /// When the simulated server cannot be started or its log cannot be read, or not one answer could be compared.
 pub fn calibrate(load: &CalibrationLoad, control: &RunControl) -> Result<Calibration> {
+    // Nobody may be listening; the calibration goes on.
+    let _ = writeln!(std::io::stderr(), "calibrating for {SECONDS} s with a simulated server");
     let simulator = Simulator::start(TTFT_MS, ITL_MS)?;
     let Command::Profile(mut args) = Cli::try_parse_from(load.words(simulator.url()))?.command else {
         return Err(Failure::usage("internal error: the calibration's flags are not those of profile").into());
@@ -158,6 +163,17 @@ pub fn calibrate(load: &CalibrationLoad, control: &RunControl) -> Result<Calibra
 }
 
 impl Calibration {
+    /// What takes the worth from the calibration itself.
+    pub fn remark(&self) -> Option<String> {
+        let late = self.errors.simulator_lag_ms.p99;
+        (late > SIMULATOR_LATE_MS).then(|| {
+            format!(
+                "the simulated server itself was {late:.1} ms late (p99): this machine is too busy for both, and tokens \
+                 of a server elsewhere may be off by more than calibrated"
+            )
+        })
+    }
+
     /// For the console.
     pub fn line(&self) -> String {
         let load = match (self.concurrency, self.request_rate) {

@@ -13,6 +13,7 @@ fn assert_plausible(calibration: &Value) {
     // A stamp is not taken before the write, but for the precision at which the clocks are brought together.
     assert!(error("first_token_stamp_ms", "p50") > -0.5, "{calibration}");
     assert!(error("inter_chunk_latency_ms", "p50") >= 0.0, "{calibration}");
+    assert!(error("simulator_lag_ms", "p50") >= 0.0, "{calibration}");
     // The way to the server comes on top.
     let way = error("time_to_first_token_ms", "p50") - error("first_token_stamp_ms", "p50");
     assert!(way > -0.5, "{calibration}");

@@ -49,6 +49,9 @@ pub struct Errors {
     pub first_token_stamp_ms: Spread,
     /// Distance of each inter-chunk latency from the time between the server's two writes.
     pub inter_chunk_latency_ms: Spread,
+    /// How late the simulated server itself was, against its script. A server that is held up together with the
+    /// client does not show what the client does to the tokens of one that is not.
+    pub simulator_lag_ms: Spread,
     /// Where the client's stamps came from: `kernel`, `user` or `mixed`.
     pub stamps: &'static str,
     /// Answers compared.
@@ -90,7 +93,7 @@ impl Answers {
         let settled = self.0.iter().map(|answer| answer.start.0).min()?.saturating_add(settling);
         let served: HashMap<&str, &RequestLog> =
             log.iter().filter_map(|entry| Some((entry.x_request_id.as_deref()?, entry))).collect();
-        let (mut firsts, mut stamps, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut firsts, mut stamps, mut gaps, mut lags) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut kernel = 0;
         for answer in self.0.iter().filter(|answer| answer.start.0 >= settled) {
             let Some(entry) = served.get(answer.request_id.as_str()) else { continue };
@@ -107,6 +110,9 @@ impl Answers {
                 let served = pair[1].write_start_ns.saturating_sub(pair[0].write_start_ns) as f64 / 1e6;
                 (gap - served).abs()
             }));
+            let lag =
+                |write: &&WriteLog| write.write_start_ns.saturating_sub(write.scheduled_ns) as f64 / 1e6;
+            lags.extend(writes.iter().map(lag));
             kernel += usize::from(answer.kernel);
         }
         let compared = firsts.len();
@@ -114,6 +120,7 @@ impl Answers {
             time_to_first_token_ms: spread(firsts)?,
             first_token_stamp_ms: spread(stamps)?,
             inter_chunk_latency_ms: spread(gaps)?,
+            simulator_lag_ms: spread(lags)?,
             stamps: match kernel {
                 0 => "user",
                 all if all == compared => "kernel",
@@ -137,7 +144,14 @@ mod tests {
     const ANCHOR: ClockAnchor = ClockAnchor { mono_ns: 0, wall_ns: 1_000_000_000_000, uncertainty_ns: 0 };
 
     fn write(at_ms: u64) -> WriteLog {
-        WriteLog { write_start_ns: at_ms * 1_000_000, tokens: 1, events: 1, ..WriteLog::default() }
+        let write_start_ns = at_ms * 1_000_000;
+        WriteLog {
+            write_start_ns,
+            scheduled_ns: write_start_ns - 2_000_000,
+            tokens: 1,
+            events: 1,
+            ..WriteLog::default()
+        }
     }
 
     fn entry() -> RequestLog {
@@ -171,6 +185,7 @@ mod tests {
         assert!(near(found.time_to_first_token_ms, 1.5), "2.5 ms more, of which 1 connecting: {found:?}");
         assert!(near(found.first_token_stamp_ms, 0.5), "{found:?}");
         assert!(near(found.inter_chunk_latency_ms, 0.75), "{found:?}");
+        assert!(near(found.simulator_lag_ms, 2.0), "{found:?}");
         assert_eq!((found.stamps, found.compared, found.not_compared), ("kernel", 1, 1));
     }
 

@@ -48,7 +48,10 @@ pub fn render(found: &Findings) -> String {
     rows.extend(found.prefix_cache.as_ref().map(|cache| ("prefix cache", prefix_cache(cache))));
     rows.extend(found.metrics.as_ref().map(|pages| ("metrics", metrics(pages))));
     rows.push(("this machine", machine(&found.machine)));
-    rows.extend(found.calibration.as_ref().map(|calibration| ("own error", calibration.line())));
+    if let Some(calibration) = &found.calibration {
+        rows.push(("own error", calibration.line()));
+        rows.extend(calibration.remark().map(|remark| ("", remark)));
+    }
     let mut text = String::new();
     for (label, value) in rows {
         // Writing to a string does not fail.

@@ -48,6 +48,7 @@ pub fn calibrated(calibration: &Calibration, metrics: &MetricSet) -> Vec<String>
         })
         .collect();
     let mut lines = vec![format!("  own error {}", calibration.line())];
+    lines.extend(calibration.remark().map(|remark| format!("  {remark}")));
     if !figures.is_empty() {
         lines.push(format!("  p50 with that error (p99): {}", figures.join(", ")));
     }
