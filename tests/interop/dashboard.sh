@@ -32,7 +32,7 @@ for size in 80x24 200x60; do
   check "dashboard $size: figures move" shows "tokens/s"
   check "dashboard $size: latencies are shown" shows "TTFT"
   check "dashboard $size: the failure is named" shows "503"
-  check "dashboard $size: server gauges are shown" shows "num_requests_running"
+  check "dashboard $size: server gauges are shown" shows "vllm:num_request"
   [ "$size" = 80x24 ] || check "dashboard $size: charts are shown" shows "Time to first token, median"
   in_tmux send-keys -t run "?"
   check "dashboard $size: ? shows the keys" shows "cancel what is in flight"
