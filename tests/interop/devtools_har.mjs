@@ -30,7 +30,8 @@ const imported = (text) => page.evaluate(async (text) => {
 
 for (const file of process.argv.slice(2)) {
   const text = readFileSync(file, "utf8");
-  const { entries } = JSON.parse(text).log;
+  // the panel orders requests by their start
+  const entries = JSON.parse(text).log.entries.sort((a, b) => new Date(a.startedDateTime) - new Date(b.startedDateTime));
   const requests = await imported(text);
   check(`${basename(file)}: every entry is a request`, requests.length === entries.length && entries.length > 0, `${requests.length} of ${entries.length}`);
   const same = requests.filter((r, i) => r.url === entries[i].request.url && r.status === entries[i].response.status);
