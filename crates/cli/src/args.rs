@@ -9,6 +9,7 @@ pub mod demo;
 pub mod gate;
 pub mod gateway;
 mod load;
+pub mod memory;
 mod multi_run;
 mod network;
 pub mod profile;

@@ -16,6 +16,7 @@ pub use super::network::NetworkArgs;
 pub use super::readiness::ReadinessArgs;
 use super::swept::Swept;
 
+use super::memory::Memory;
 use super::slo::SloArgs;
 use super::verdict::VerdictArgs;
 
@@ -482,6 +483,9 @@ pub struct ServiceArgs {
     /// Threads that read answers [default: a quarter of the cores, at least 1]
     #[arg(long = "record-processor-service-count", visible_alias = "record-processors", value_name = "N")]
     pub record_processors: Option<usize>,
+    /// Memory this process may use, e.g. `2GB`: a run that reaches it ends early, with its report and exit code 1
+    #[arg(long, value_name = "SIZE")]
+    pub max_memory: Option<Memory>,
     /// Log level
     #[arg(long, value_name = "LEVEL", default_value = "info", ignore_case = true, value_parser = ["trace", "debug", "info", "notice", "warning", "success", "error", "critical"])]
     pub log_level: String,

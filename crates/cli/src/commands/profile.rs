@@ -2,6 +2,7 @@
 
 mod asked;
 pub mod files;
+mod memory;
 mod network;
 mod phases;
 mod readiness;
@@ -31,6 +32,7 @@ use tokmeter_record::server::PhaseMark;
 use tokmeter_record::statistics::{RunFacts, RunStatistics, RunSummary, Window};
 use tokmeter_record::verdict::Assessment;
 
+use self::memory::MemoryWatch;
 use super::calibrate::{Calibration, CalibrationLoad, calibrate};
 use super::gate;
 use crate::args::profile::{ExportLevel, ProfileArgs, RecordFormat, UiType};
@@ -60,6 +62,8 @@ pub struct Finished {
     pub calibration: Option<Calibration>,
     /// What its servers told of themselves.
     pub server_metrics: Option<server_metrics::Collected>,
+    /// Why it was ended early, if `--max-memory` was reached.
+    pub memory_reached: Option<String>,
     /// What became of its SLOs.
     pub checks: Vec<Check>,
 }
@@ -94,6 +98,7 @@ pub fn once(
     files::begin(&settings, command_line)?;
     let calibration = calibration.map(|load| calibrate(&load, control)).transpose()?;
 
+    let memory = args.service.max_memory.map(|limit| MemoryWatch::start(limit, control)).transpose()?;
     let live = Arc::new(Live::default());
     let mut statistics = RunStatistics::new(settings.statistics.clone());
     *statistics.facts_mut() =
@@ -122,6 +127,7 @@ pub fn once(
         }
     })?;
     drop(progress);
+    let memory_reached = memory.and_then(MemoryWatch::finish);
 
     let (mut sink, outcome) = split(outcome);
     let sample = sink.sample.take();
@@ -138,8 +144,17 @@ pub fn once(
     let summary = statistics.finish(&window);
     let verdict = verdict::of_run(&summary, &outcome, calibration.as_ref(), &limits);
     let checks = Vec::new();
-    let mut finished =
-        Finished { identity, settings, outcome, summary, verdict, calibration, server_metrics, checks };
+    let mut finished = Finished {
+        identity,
+        settings,
+        outcome,
+        summary,
+        verdict,
+        calibration,
+        server_metrics,
+        memory_reached,
+        checks,
+    };
     let written = written.and_then(|()| files::write_summary(args, command_line, &finished));
     // The first file that failed explains the others.
     if let Some(error) = &finished.outcome.file_error {
@@ -269,6 +284,14 @@ fn exit(args: &ProfileArgs, finished: &Finished) -> Result<Exit> {
     let counts = finished.summary.counts;
     if finished.outcome.was_cancelled {
         return Ok(Exit::Interrupted);
+    }
+    if let Some(reason) = &finished.memory_reached {
+        return Err(Failure {
+            exit: Exit::Failed,
+            message: format!("{reason}; the run was ended early"),
+            fix: Some("allow more, or write less: --export-level, --no-server-metrics".to_owned()),
+        }
+        .into());
     }
     if let Some(collected) = &finished.server_metrics
         && let Some(missing) = collected.outcome.missing(&args.server_metrics.server_metrics_required).first()

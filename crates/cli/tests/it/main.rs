@@ -11,6 +11,7 @@ mod gates;
 mod gateway;
 mod injection;
 mod interrupt;
+mod memory;
 mod parquet;
 mod readiness;
 mod run;

@@ -80,11 +80,16 @@ pub fn record_file(path: &Path) -> Result<PathBuf, SourceError> {
     }
 }
 
+/// The name of a record file without its ending.
+pub(crate) fn stem(name: &str) -> &str {
+    ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
+}
+
 /// Files beside a record file in which the run's server metrics may be, best first; only those that exist.
 pub fn server_metrics_beside(records: &Path) -> Vec<PathBuf> {
     let dir = records.parent().unwrap_or(Path::new(""));
     let name = records.file_name().unwrap_or_default().to_string_lossy();
-    let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+    let stem = stem(&name);
     let base = if stem == "profile_export" {
         "server_metrics_export".to_owned()
     } else {

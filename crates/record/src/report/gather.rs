@@ -160,11 +160,13 @@ fn with_records(path: &Path, records: &Path, limits: &Limits) -> Result<Run, Rep
     Ok(Run { name: name(path, records), path: path.to_owned(), facts, requests: Some(requests), server })
 }
 
-/// `profile_export_aiperf.json` beside `profile_export.jsonl`, or `NAME.json` beside `NAME.jsonl`.
+/// `profile_export_aiperf.json` beside `profile_export.jsonl` (or `.parquet`), or `NAME.json` beside `NAME.jsonl`.
 fn summary_beside(records: &Path) -> Option<SummaryDocument> {
     let name = records.file_name()?.to_string_lossy();
-    let stem = name.split(".jsonl").next().unwrap_or(&name);
-    let stem = if stem == "profile_export" { "profile_export_aiperf" } else { stem };
+    let stem = match source::stem(&name) {
+        "profile_export" => "profile_export_aiperf",
+        own => own,
+    };
     let file = std::fs::File::open(records.with_file_name(format!("{stem}.json"))).ok()?;
     SummaryDocument::read(BufReader::new(file)).ok()
 }
@@ -208,6 +210,10 @@ mod tests {
         std::fs::write(&packed, zstd::encode_all(text.as_slice(), 1).unwrap()).unwrap();
         let run = Run::read(&packed, &Limits::default()).unwrap();
         assert!(run.requests.is_some());
+        for ending in ["jsonl", "jsonl.gz", "jsonl.zst", "parquet"] {
+            let records = fixture("aiperf-run-errors").join(format!("profile_export.{ending}"));
+            assert!(summary_beside(&records).is_some(), "{ending}");
+        }
         let summary = fixture("aiperf-run-errors/profile_export_aiperf.json");
         let alone = dir.path().join("summary");
         std::fs::create_dir(&alone).unwrap();

@@ -120,7 +120,7 @@ fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
     let incomplete = match (&outcome.file_error, outcome.was_cancelled) {
         (Some(error), _) => Some(error.to_string()),
         (None, true) => Some("interrupted by the user".to_owned()),
-        (None, false) => None,
+        (None, false) => finished.memory_reached.clone(),
     };
     document.is_complete = Some(incomplete.is_none());
     document.incomplete_reason = incomplete;

@@ -66,6 +66,9 @@ pub fn run(args: &ProfileArgs, command_line: &str, control: &RunControl, plan: &
             Ok(exit) => worst = worst.max(exit),
             Err(error) => failed = failed.or(Some(error)),
         }
+        if finished.memory_reached.is_some() {
+            break;
+        }
     }
     let aggregates = write(args, plan, &done)?;
     if !done.is_empty() {
@@ -80,6 +83,9 @@ pub fn run(args: &ProfileArgs, command_line: &str, control: &RunControl, plan: &
 fn outcome(finished: &Finished) -> Result<MetricSet, String> {
     if finished.outcome.was_cancelled {
         return Err("interrupted".to_owned());
+    }
+    if let Some(reason) = &finished.memory_reached {
+        return Err(reason.clone());
     }
     match (finished.summary.counts.succeeded, finished.summary.errors.first()) {
         (0, Some(error)) => Err(error.error_details.message.clone()),
