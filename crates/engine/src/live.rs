@@ -17,6 +17,7 @@ pub struct Live {
     decode_stalls: AtomicU64,
     decode_backlog_high: AtomicUsize,
     shard_busy_ppm: AtomicU64,
+    core_wait_ns: AtomicU64,
 }
 
 /// One reading of [`Live`].
@@ -42,6 +43,8 @@ pub struct LiveCounts {
     pub decode_backlog_high: u64,
     /// CPU time of the busiest shard over the length of its busiest phase, millionths.
     pub shard_busy_ppm: u64,
+    /// Mean time from being ready to running of the shard that waited longest in a phase, ns; 0 where the system does not say.
+    pub core_wait_ns: u64,
 }
 
 impl LiveCounts {
@@ -85,6 +88,10 @@ impl Live {
         self.shard_busy_ppm.fetch_max(ppm, Relaxed);
     }
 
+    pub(crate) fn shard_waited(&self, core_wait_ns: u64) {
+        self.core_wait_ns.fetch_max(core_wait_ns, Relaxed);
+    }
+
     pub(crate) fn record(&self, success: bool, cancelled: bool, output_tokens: u64) {
         let counter = match (success, cancelled) {
             (true, _) => &self.succeeded,
@@ -108,6 +115,7 @@ impl Live {
             decode_stalls: self.decode_stalls.load(Relaxed),
             decode_backlog_high: self.decode_backlog_high.load(Relaxed) as u64,
             shard_busy_ppm: self.shard_busy_ppm.load(Relaxed),
+            core_wait_ns: self.core_wait_ns.load(Relaxed),
         }
     }
 }

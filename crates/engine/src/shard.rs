@@ -207,6 +207,7 @@ impl Shard {
             self.timer.until(clock::now().after(RETRY_NS)).await;
         }
         self.live.shard_was_busy(busy.ppm());
+        self.live.shard_waited(busy.core_wait_ns().unwrap_or(0));
         let _ = done.send(self.last_end.get());
     }
 

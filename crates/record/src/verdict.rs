@@ -117,6 +117,9 @@ fn checks(seen: &Evidence, limits: &Limits) -> Vec<Option<Reason>> {
         above(ClientBound, "shard-busy", seen.shard_busy, limits.shard_busy, &|share| {
             format!("a sending thread was busy {} of the time", percent(share))
         }),
+        above(ClientBound, "core-wait-ms", seen.core_wait_ms, limits.core_wait_ms, &|wait| {
+            format!("a sending thread waited {wait:.2} ms for a core each time it was needed")
+        }),
         above(ClientBound, "throttled", seen.throttled_share, limits.throttled, &|share| {
             format!("a CPU quota held this process back {} of the time", percent(share))
         }),
@@ -192,10 +195,11 @@ mod tests {
     #[test]
     fn each_figure_crosses_its_own_limit() {
         type Spoil = fn(&mut Evidence);
-        let cases: [(Spoil, RunVerdict, &str); 11] = [
+        let cases: [(Spoil, RunVerdict, &str); 12] = [
             (|e| e.recv_lag_p99_ms = Some(9.0), RunVerdict::ClientBound, "recv-lag-ms"),
             (|e| e.schedule_lag_p99_ms = Some(50.0), RunVerdict::ClientBound, "schedule-lag-ms"),
             (|e| e.shard_busy = Some(0.99), RunVerdict::ClientBound, "shard-busy"),
+            (|e| e.core_wait_ms = Some(4.0), RunVerdict::ClientBound, "core-wait-ms"),
             (|e| e.throttled_share = Some(0.3), RunVerdict::ClientBound, "throttled"),
             (|e| e.steal_share = Some(0.3), RunVerdict::ClientBound, "steal"),
             (|e| e.decode_stalls = 3, RunVerdict::ClientBound, "decode-stalls"),

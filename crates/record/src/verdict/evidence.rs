@@ -24,6 +24,9 @@ pub struct Evidence {
     /// CPU time of the busiest sending thread over the length of its phase, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shard_busy: Option<f64>,
+    /// Mean time from being ready to running of the sending thread that waited longest, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub core_wait_ms: Option<f64>,
     /// Share of the run a CPU quota held this process back, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub throttled_share: Option<f64>,

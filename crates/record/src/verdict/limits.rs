@@ -16,6 +16,8 @@ pub struct Limits {
     pub schedule_lag_ms: f64,
     /// CPU time of the busiest sending thread over the phase's length.
     pub shard_busy: f64,
+    /// Mean wait of a sending thread for a core, ms.
+    pub core_wait_ms: f64,
     /// Share of the run under a CPU quota's brake.
     pub throttled: f64,
     /// Share of the CPU the hypervisor takes.
@@ -41,6 +43,7 @@ impl Default for Limits {
             recv_lag_ms: 2.0,
             schedule_lag_ms: 5.0,
             shard_busy: 0.9,
+            core_wait_ms: 1.0,
             throttled: 0.01,
             steal: 0.05,
             decode_stalls: 0.0,
@@ -70,12 +73,13 @@ pub enum LimitError {
 }
 
 impl Limits {
-    fn fields(&mut self) -> [(&'static str, &mut f64); 12] {
+    fn fields(&mut self) -> [(&'static str, &mut f64); 13] {
         [
             ("recv-lag-share", &mut self.recv_lag_share),
             ("recv-lag-ms", &mut self.recv_lag_ms),
             ("schedule-lag-ms", &mut self.schedule_lag_ms),
             ("shard-busy", &mut self.shard_busy),
+            ("core-wait-ms", &mut self.core_wait_ms),
             ("throttled", &mut self.throttled),
             ("steal", &mut self.steal),
             ("decode-stalls", &mut self.decode_stalls),
@@ -123,7 +127,7 @@ mod tests {
         limits.set("shard-busy=0.5").unwrap();
         assert_eq!(limits.shard_busy, 0.5);
         let error = limits.set("shard_busy=0.5").unwrap_err().to_string();
-        assert!(error.contains("`shard_busy`") && error.contains("shard-busy, throttled"), "{error}");
+        assert!(error.contains("`shard_busy`") && error.contains("shard-busy, core-wait-ms"), "{error}");
         for wrong in ["samples", "samples=", "samples=-1", "samples=NaN", "samples=inf"] {
             assert_eq!(limits.set(wrong), Err(LimitError::Form(wrong.to_owned())));
         }

@@ -76,6 +76,7 @@ fn evidence(summary: &RunSummary, outcome: &RunOutcome<()>) -> Evidence {
         kernel_stamps: (summary.counts.succeeded > 0)
             .then(|| lag.and_then(|lag| lag.count).unwrap_or(0) as f64 / summary.counts.succeeded as f64),
         shard_busy: Some(counts.shard_busy_ppm as f64 / 1e6),
+        core_wait_ms: (counts.core_wait_ns > 0).then(|| counts.core_wait_ns as f64 / 1e6),
         throttled_share: health.throttled_seconds.map(per_elapsed),
         steal_share: health.steal_seconds.map(|seconds| per_elapsed(seconds) / cores),
         decode_stalls: counts.decode_stalls,
