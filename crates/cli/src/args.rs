@@ -8,9 +8,11 @@ pub mod demo;
 pub mod gate;
 pub mod gateway;
 mod load;
+pub mod merge;
 mod multi_run;
 mod network;
 pub mod profile;
+pub mod ranks;
 mod readiness;
 pub mod recover;
 pub mod report;
@@ -43,6 +45,7 @@ pub enum Command {
     Gate(gate::GateArgs),
     Report(report::ReportArgs),
     Recover(recover::RecoverArgs),
+    Merge(merge::MergeArgs),
     Convert(convert::ConvertArgs),
     Schema(schema::SchemaArgs),
     Sim(Box<sim::SimArgs>),

@@ -7,6 +7,7 @@ pub mod convert;
 pub mod demo;
 pub mod gate;
 pub mod gateway;
+pub mod merge;
 pub mod profile;
 pub mod recover;
 pub mod report;
@@ -38,6 +39,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Gate(args) => gate::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Recover(args) => recover::run(&args),
+        Command::Merge(args) => merge::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Sim(args) => sim::run(&args),

@@ -6,13 +6,13 @@ use tokmeter_record::metric::catalogue::{CLIENT_RECV_LAG, INTER_TOKEN_LATENCY, S
 use tokmeter_record::statistics::RunSummary;
 use tokmeter_record::verdict::{Assessment, Evidence, Limits, RunVerdict, assess};
 
-use crate::args::profile::ProfileArgs;
+use crate::args::verdict::VerdictArgs;
 use crate::exit::Failure;
 
 /// The limits as the user set them.
-pub fn limits(args: &ProfileArgs) -> Result<Limits, Failure> {
+pub fn limits(args: &VerdictArgs) -> Result<Limits, Failure> {
     let mut limits = Limits::default();
-    for text in &args.verdict.verdict_limit {
+    for text in &args.verdict_limit {
         limits.set(text).map_err(|error| Failure::usage(format!("--verdict-limit: {error}")))?;
     }
     Ok(limits)
@@ -82,8 +82,8 @@ pub fn lines(assessment: &Assessment) -> Vec<String> {
 }
 
 /// Whether `--require-valid` is broken.
-pub fn refused(args: &ProfileArgs, assessment: &Assessment) -> Option<Failure> {
-    if !args.verdict.require_valid || assessment.verdict == RunVerdict::Valid {
+pub fn refused(args: &VerdictArgs, assessment: &Assessment) -> Option<Failure> {
+    if !args.require_valid || assessment.verdict == RunVerdict::Valid {
         return None;
     }
     let reasons: Vec<_> = assessment.reasons.iter().map(|reason| reason.message.as_str()).collect();
