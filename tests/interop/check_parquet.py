@@ -43,7 +43,7 @@ def main():
     tally.faults("parquet: every value is that of the line", faults, f"{values} values")
 
     path = str(directory / "profile_export.parquet")
-    found = duckdb.sql(f"select count(*), count(error_message), max(len(inter_chunk_latency)) from '{path}'").fetchone()
+    found = duckdb.sql(f"select count(*), count(error_message), max(len(inter_chunk_latency)) from '{path}'").fetchall()[0]
     failed = sum("error" in line for line in lines)
     longest = max(len(line["metrics"].get("inter_chunk_latency", {}).get("value", [])) for line in lines)
     tally.check("parquet: duckdb", found == (len(lines), failed, longest), f"{found}")

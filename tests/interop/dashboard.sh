@@ -4,7 +4,7 @@
 source "$(dirname "$0")/tally.sh"
 source "$here/simulator.sh"
 port=$(free_port)
-start_simulator "$port" "$scratch/sim.jsonl" --ttft-ms 40 --itl-ms 5 --fault status:503#30
+start_simulator "$port" "$scratch/sim.jsonl" --ttft-ms 40 --itl-ms 5 --fault status:503@0.1
 socket="$scratch/tmux"
 in_tmux() { tmux -S "$socket" "$@"; }
 screen() { in_tmux capture-pane -p -t run; }
@@ -31,8 +31,8 @@ for size in 80x24 200x60; do
   open "$size" --request-count 100000
   check "dashboard $size: figures move" shows "tokens/s"
   check "dashboard $size: latencies are shown" shows "TTFT"
-  check "dashboard $size: the failure is named" shows "503"
-  check "dashboard $size: server gauges are shown" shows "num_requests_running"
+  check "dashboard $size: the failure is named" shows "503 Service Unavailable"
+  check "dashboard $size: server gauges are shown" shows "vllm:num_request"
   [ "$size" = 80x24 ] || check "dashboard $size: charts are shown" shows "Time to first token, median"
   in_tmux send-keys -t run "?"
   check "dashboard $size: ? shows the keys" shows "cancel what is in flight"

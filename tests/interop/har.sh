@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # har.sh: the HAR and Perfetto files of runs over new and reused connections, with requests that wait for a connection,
-# with failures, and over HTTP/2 by prior knowledge: har-validator and haralyzer read the HAR, the rules of the trace event format judge the
-# other.
+# with failures, and over HTTP/2 by prior knowledge: har-validator, haralyzer and the importer of Chromium's network panel read
+# the HAR, the rules of the trace event format judge the other.
 source "$(dirname "$0")/tally.sh"
 source "$here/simulator.sh"
 python=$("$here/venv.sh" readers)
@@ -29,3 +29,5 @@ archived plain --ttft-ms 10 --itl-ms 3 -- --concurrency 3 --warmup-request-count
 archived waiting --ttft-ms 10 --itl-ms 3 -- --concurrency 6 --max-connections 2
 archived failing --ttft-ms 5 --itl-ms 2 --fault status:500@0.2 --fault reset-mid-stream:3@0.2 --fault close-before-headers@0.1 -- --concurrency 3
 archived two --ttft-ms 10 --itl-ms 3 -- --concurrency 6 --http-version 2
+
+DEVTOOLS_PORT=$(free_port) also node "$here/devtools_har.mjs" "$scratch"/*.har

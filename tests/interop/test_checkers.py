@@ -240,7 +240,7 @@ families = [{{"name": f.name, "type": f.type, "help": f.documentation, "unit": f
     {{"name": s.name, "labels": s.labels, "value": repr(s.value)}} | ({{}} if s.timestamp is None else {{"timestamp": float(s.timestamp)}})
     for s in f.samples]}} for f in parse(text)]
 {fault}
-print(json.dumps(families))
+print(json.dumps({{"families": families, "problems": []}}))
 '''
 PARSER_CASES = [
     ("nothing", None, ""),

@@ -1,12 +1,14 @@
 //! What can be typed. One file for each command.
 
 pub mod analyze;
+pub mod check;
 pub mod compare;
 pub mod config;
 pub mod convert;
 pub mod demo;
 pub mod gate;
 pub mod gateway;
+pub mod launch;
 mod load;
 pub mod merge;
 mod multi_run;
@@ -39,6 +41,7 @@ pub struct Cli {
 pub enum Command {
     Profile(Box<profile::ProfileArgs>),
     Demo(Box<demo::DemoArgs>),
+    Check(Box<check::CheckArgs>),
     Analyze(analyze::AnalyzeArgs),
     Scrape(Box<scrape::ScrapeArgs>),
     Compare(compare::CompareArgs),
@@ -46,6 +49,7 @@ pub enum Command {
     Report(report::ReportArgs),
     Recover(recover::RecoverArgs),
     Merge(merge::MergeArgs),
+    Launch(launch::LaunchArgs),
     Convert(convert::ConvertArgs),
     Schema(schema::SchemaArgs),
     Sim(Box<sim::SimArgs>),

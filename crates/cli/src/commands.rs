@@ -1,12 +1,15 @@
 //! The commands: what is done. One file for each.
 
 pub mod analyze;
+mod calibrate;
+pub mod check;
 pub mod compare;
 pub mod config;
 pub mod convert;
 pub mod demo;
 pub mod gate;
 pub mod gateway;
+pub mod launch;
 pub mod merge;
 pub mod profile;
 pub mod recover;
@@ -33,6 +36,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
     match cli.command {
         Command::Profile(args) => profile::run(&args, &command_line(&typed)),
         Command::Demo(args) => demo::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Analyze(args) => analyze::run(&args),
         Command::Scrape(args) => scrape::run(&args),
         Command::Compare(args) => compare::run(&args),
@@ -40,6 +44,7 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Report(args) => report::run(&args),
         Command::Recover(args) => recover::run(&args),
         Command::Merge(args) => merge::run(&args),
+        Command::Launch(args) => launch::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Sim(args) => sim::run(&args),

@@ -125,7 +125,7 @@ impl RequestBuilder {
     }
 
     /// Finds this run's secrets in what servers send back.
-    pub(crate) fn scrubber(&self) -> &Scrubber {
+    pub fn scrubber(&self) -> &Scrubber {
         &self.scrubber
     }
 
@@ -190,6 +190,11 @@ impl RequestBuilder {
                 .and_then(|cancellations| cancellations.delay_of(number)),
             ..self.request_to(self.target(number, sticky), body, request_id, correlation_id)
         }
+    }
+
+    /// A request to one server, of no session, with identifiers of its own.
+    pub fn single(&self, target: &Target, body: Bytes) -> Request {
+        self.request_to(target, body, Uuid::new_v4(), Uuid::new_v4())
     }
 
     /// A request to one server, of no session.

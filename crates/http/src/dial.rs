@@ -22,6 +22,7 @@ use crate::exchange::Origin;
 use crate::failure::Failure;
 use crate::io::{Link, ReadTotals, RealtimeLine, Socket, Wire, kernel};
 use crate::tls::TlsSetup;
+use crate::tls::validity::not_after;
 
 /// Which HTTP a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,6 +179,7 @@ impl Dialer {
             .and_then(|suite| suite.suite().as_str())
             .map(|name| name.replace("TLS13_", "TLS_"));
         info.tls_resumed = session.handshake_kind().map(|kind| kind == HandshakeKind::Resumed);
+        info.tls_not_after = session.peer_certificates().and_then(|chain| not_after(chain.first()?));
         info.alpn = session.alpn_protocol().map(|alpn| String::from_utf8_lossy(alpn).into_owned());
         let protocol = match session.alpn_protocol() {
             Some(b"h2") => Protocol::H2,

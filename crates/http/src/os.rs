@@ -53,6 +53,12 @@ pub fn raise_open_files() -> u64 {
     current.unwrap_or(unlimited)
 }
 
+/// Soft and hard limit of open files; `None` is no limit.
+pub fn open_files() -> (Option<u64>, Option<u64>) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    (current, maximum)
+}
+
 /// Checks that `connections` at once can be open.
 ///
 /// Ports count for each pair of local address and server address: `source_addresses` local ones (0 for the
@@ -104,7 +110,8 @@ fn ports(first: u16, last: u16, source_addresses: usize, servers: usize) -> u64 
     pairs.saturating_mul(u64::from(last.saturating_sub(first)) + 1)
 }
 
-fn port_range() -> Option<(u16, u16)> {
+/// First and last port of outgoing connections, where Linux tells.
+pub fn port_range() -> Option<(u16, u16)> {
     let text = std::fs::read_to_string(PORT_RANGE).ok()?;
     let mut words = text.split_ascii_whitespace();
     Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))

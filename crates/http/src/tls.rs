@@ -1,5 +1,7 @@
 //! What TLS trusts and who we are: from options and files to one rustls configuration.
 
+pub(crate) mod validity;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};

@@ -104,7 +104,7 @@ impl RankFacts {
             });
         }
         let (own, others) = (own.file_server.as_ref()?, others.file_server.as_ref()?);
-        (own.kind == others.kind).then(|| ClockOffset {
+        (own.kind == others.kind).then_some(ClockOffset {
             ahead_ms: others.ahead_ms - own.ahead_ms,
             uncertainty_ms: own.uncertainty_ms + others.uncertainty_ms,
         })

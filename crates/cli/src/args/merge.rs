@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::verdict::VerdictArgs;
-
 /// Join the parts of a run that several machines shared.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
@@ -31,6 +29,10 @@ pub struct MergeArgs {
     /// A rank that begins this much later than it should is called late, in ms
     #[arg(long, value_name = "MS", default_value_t = 100.0)]
     pub late_threshold_ms: f64,
-    #[command(flatten)]
-    pub verdict: VerdictArgs,
+    /// Exit with 4 unless the merged run's verdict is `valid`
+    #[arg(long)]
+    pub require_valid: bool,
+    /// What is tolerated before a run is no longer valid, `NAME=NUMBER` as for `profile`
+    #[arg(long, value_name = "NAME=NUMBER")]
+    pub verdict_limit: Vec<String>,
 }

@@ -13,4 +13,8 @@ pub struct VerdictArgs {
     /// in docs/verdict.md.
     #[arg(long, value_name = "NAME=NUMBER")]
     pub verdict_limit: Vec<String>,
+    /// First load a simulated server of our own for 3 seconds in the same way, compare with its log, and state this
+    /// machine's own error at this load: the error bar of the result.
+    #[arg(long)]
+    pub calibrate: bool,
 }

@@ -45,7 +45,7 @@ struct Merged {
 /// # Errors
 /// Parts that do not belong together, a record that cannot be read, a file that cannot be written.
 pub fn run(args: &MergeArgs) -> Result<Exit> {
-    let limits = verdict::limits(&args.verdict)?;
+    let limits = verdict::limits(&args.verdict_limit)?;
     let Parts { parts, missing, output } = parts::find(args)?;
     fs::create_dir_all(&output).map_err(|error| {
         Failure::usage(format!("--artifact-dir: cannot create {}: {error}", output.display()))
@@ -63,7 +63,7 @@ pub fn run(args: &MergeArgs) -> Result<Exit> {
     let mut out = io::stdout().lock();
     out.write_all(report::text(&merged, width()).as_bytes())?;
     writeln!(out, "\nfiles in {}", merged.names.directory().display())?;
-    match verdict::refused(&args.verdict, &merged.verdict) {
+    match verdict::refused(args.require_valid, &merged.verdict) {
         Some(failure) => Err(failure.into()),
         None => Ok(Exit::Ok),
     }

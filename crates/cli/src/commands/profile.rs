@@ -33,6 +33,7 @@ use tokmeter_record::server::PhaseMark;
 use tokmeter_record::statistics::{RunFacts, RunStatistics, RunSummary, Window};
 use tokmeter_record::verdict::Assessment;
 
+use super::calibrate::{Calibration, CalibrationLoad, calibrate};
 use super::gate;
 use crate::args::profile::{ExportLevel, ProfileArgs, RecordFormat, UiType};
 use crate::console::harmless_cut;
@@ -57,6 +58,8 @@ pub struct Finished {
     pub summary: RunSummary,
     /// What its numbers are worth.
     pub verdict: Assessment,
+    /// This machine's own error at this load, when it was measured.
+    pub calibration: Option<Calibration>,
     /// What its servers told of themselves.
     pub server_metrics: Option<server_metrics::Collected>,
     /// What became of its SLOs.
@@ -85,12 +88,14 @@ pub fn once(
     identity: RunInfo,
 ) -> Result<Finished> {
     let settings = settings::resolve(args)?;
-    let limits = verdict::limits(&args.verdict)?;
+    let limits = verdict::limits(&args.verdict.verdict_limit)?;
     let slos = gate::slos(&args.slo.slo, args.slo.slo_file.as_deref())?;
+    let calibration = args.verdict.calibrate.then(|| CalibrationLoad::of_run(args, &settings)).transpose()?;
     readiness::wait(args, &settings, control)?;
     prepare_directory(settings.names.directory())?;
     files::write_inputs(&settings)?;
     files::begin(&settings, command_line)?;
+    let calibration = calibration.map(|load| calibrate(&load, control)).transpose()?;
 
     let live = Arc::new(Live::default());
     let mut statistics = RunStatistics::new(settings.statistics.clone());
@@ -134,9 +139,10 @@ pub fn once(
         server_metrics::gpu_energy(statistics.facts_mut(), collected, &window);
     }
     let summary = statistics.finish(&window);
-    let verdict = verdict::of_run(&summary, &outcome, &limits);
+    let verdict = verdict::of_run(&summary, &outcome, calibration.as_ref(), &limits);
     let checks = Vec::new();
-    let mut finished = Finished { identity, settings, outcome, summary, verdict, server_metrics, checks };
+    let mut finished =
+        Finished { identity, settings, outcome, summary, verdict, calibration, server_metrics, checks };
     let written = written.and_then(|()| files::write_summary(args, command_line, &finished));
     // The first file that failed explains the others.
     if let Some(error) = &finished.outcome.file_error {
@@ -188,7 +194,8 @@ fn writes(args: &ProfileArgs, format: RecordFormat) -> bool {
     args.output.export_level != ExportLevel::Summary && args.output.record_formats.contains(&format)
 }
 
-fn run_config(args: &ProfileArgs, settings: &ProfileSettings) -> RunConfig {
+/// The engine's part of the settings.
+pub fn run_config(args: &ProfileArgs, settings: &ProfileSettings) -> RunConfig {
     let level = args.output.export_level;
     let phase = |phase: BenchmarkPhase, plan| PhaseConfig { phase, name: phase.as_str().to_owned(), plan };
     let warmup = settings.load.warmup.clone().map(|plan| phase(BenchmarkPhase::Warmup, plan));
@@ -311,7 +318,7 @@ fn exit(args: &ProfileArgs, finished: &Finished) -> Result<Exit> {
     if !finished.checks.iter().all(|check| check.passed(false)) {
         return Ok(Exit::Failed);
     }
-    if let Some(failure) = verdict::refused(&args.verdict, &finished.verdict) {
+    if let Some(failure) = verdict::refused(args.verdict.require_valid, &finished.verdict) {
         return Err(failure.into());
     }
     Ok(Exit::Ok)

@@ -179,13 +179,13 @@ fn load(state: &State, area: Rect, frame: &mut Frame) {
             (figure("in flight", &integer(state.counts.in_flight())), &history.in_flight, Color::Blue),
             (failures, &none, Color::Red),
         ],
-        23,
+        24,
         area,
         frame,
     );
     if failed > 0 {
         // The share stands where other lines have their curve.
-        let row = Rect { x: area.x + 24, y: area.y + 4, width: area.width.saturating_sub(26), height: 1 };
+        let row = Rect { x: area.x + 25, y: area.y + 4, width: area.width.saturating_sub(27), height: 1 };
         frame.render_widget(Span::styled(format!("{share:.1} %"), style), row);
     }
 }

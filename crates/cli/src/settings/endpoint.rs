@@ -79,15 +79,17 @@ fn endpoint(args: &ProfileArgs) -> Result<Endpoint, Failure> {
 fn targets(args: &ProfileArgs) -> Result<Vec<Target>, Failure> {
     let api = args.endpoint.endpoint_type.metadata();
     let path = args.endpoint.custom_endpoint.as_deref().or(api.path);
-    let target = |text: &String| {
-        let url = Origin::parse(text).map_err(|error| Failure::usage(format!("--url: {error}")))?;
-        let path = match path {
-            Some(path) => joined(url.base_path(), path),
-            None => url.request_path(),
-        };
-        Ok(Target { origin: url.origin.clone(), path: path.into(), authorization: url.authorization })
+    args.endpoint.url.iter().map(|url| target(url, path)).collect()
+}
+
+/// One server with the path of its requests; without a path the URL's own.
+pub fn target(url: &str, path: Option<&str>) -> Result<Target, Failure> {
+    let url = Origin::parse(url).map_err(|error| Failure::usage(format!("--url: {error}")))?;
+    let path = match path {
+        Some(path) => joined(url.base_path(), path),
+        None => url.request_path(),
     };
-    args.endpoint.url.iter().map(target).collect()
+    Ok(Target { origin: url.origin.clone(), path: path.into(), authorization: url.authorization })
 }
 
 /// The endpoint's path after the URL's own; a version that both have (`http://host/v1`) stands once.

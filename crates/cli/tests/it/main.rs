@@ -1,6 +1,8 @@
 //! The binary as users run it: against the simulated server, whose log is the judge.
 
 mod asked;
+mod calibrate;
+mod check;
 mod conservation;
 mod documents;
 mod faults;
@@ -9,7 +11,9 @@ mod gates;
 mod gateway;
 mod injection;
 mod interrupt;
+mod launch;
 mod parquet;
+mod ranks;
 mod readiness;
 mod run;
 mod scrape;

@@ -69,7 +69,9 @@ fn a_server_is_no_slower_than_itself() {
     let server = sim(3.0);
     let report = measure(&config(&server.url(), &server.url())).unwrap();
     for figures in &report.cells[0].stages {
-        assert_eq!(figures.finding, Finding::NoDifference, "{figures:?}");
+        // A connection made anew in a pair or two gives the stage too few samples, which is no finding either.
+        let rare = figures.stage == Stage::Connect && figures.finding == Finding::TooFewSamples;
+        assert!(rare || figures.finding == Finding::NoDifference, "{figures:?}");
     }
 }
 

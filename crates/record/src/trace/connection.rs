@@ -63,6 +63,9 @@ pub struct ConnectionInfo {
     /// Whether the TLS session was resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_resumed: Option<bool>,
+    /// When the server's certificate ends, seconds since the epoch; for `check`, not for files.
+    #[serde(skip)]
+    pub tls_not_after: Option<i64>,
 }
 
 impl ConnectionInfo {

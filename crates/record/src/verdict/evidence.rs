@@ -55,7 +55,7 @@ pub struct Evidence {
     pub clock_step_ms: Option<f64>,
     /// Successful requests.
     pub samples: u64,
-    /// Error of this machine's first-token stamps at this load, 99th percentile, ms (`--calibrate`).
+    /// Error of this machine's times to first token at this load, 99th percentile, ms (`--calibrate`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibrated_error_p99_ms: Option<f64>,
 }

@@ -26,7 +26,7 @@ pub struct Rank {
     late: bool,
     /// Its clock against that of the first part; absent where they have no reference in common.
     #[serde(skip_serializing_if = "Option::is_none")]
-    clock: Option<ClockOffset>,
+    clock_against_first: Option<ClockOffset>,
     /// What it says of itself.
     #[serde(flatten)]
     facts: RankFacts,
@@ -44,7 +44,7 @@ pub fn ranks(parts: &[Part], records: &[u64], late_threshold_ms: f64) -> Vec<Ran
             records: *records,
             late_ms,
             late: late_ms.is_some_and(|late| late > late_threshold_ms),
-            clock: part.facts.clock_ahead_of(&parts[0].facts),
+            clock_against_first: part.facts.clock_ahead_of(&parts[0].facts),
             facts: part.facts.clone(),
         }
     };
@@ -77,7 +77,7 @@ pub fn text(merged: &Merged, width: u16) -> String {
 
 fn rank_table(ranks: &[Rank], width: u16) -> String {
     let row = |rank: &Rank| {
-        let clock = rank.clock.map_or("unknown".to_owned(), |clock| {
+        let clock = rank.clock_against_first.map_or("unknown".to_owned(), |clock| {
             format!("{:+.1} ±{:.1}", clock.ahead_ms, clock.uncertainty_ms)
         });
         let late = rank.late_ms.map_or("not begun".to_owned(), |late| format!("{late:.1}"));
@@ -106,7 +106,8 @@ fn remarks(merged: &Merged) -> Vec<String> {
         remarks.push(format!("ranks {late} began late: at first the load was less than asked for"));
     }
     let shifted = |rank: &Rank| {
-        rank.clock.is_some_and(|clock| clock.ahead_ms.abs() > clock.uncertainty_ms + CLOCK_OFFSET_MS)
+        rank.clock_against_first
+            .is_some_and(|clock| clock.ahead_ms.abs() > clock.uncertainty_ms + CLOCK_OFFSET_MS)
     };
     if let Some(shifted) = numbers(&shifted) {
         remarks.push(format!(
@@ -117,7 +118,7 @@ fn remarks(merged: &Merged) -> Vec<String> {
     if let Some(unset) = numbers(&|rank| rank.facts.clock.synchronized == Some(false)) {
         remarks.push(format!("the clocks of ranks {unset} are not synchronized"));
     }
-    if let Some(unknown) = numbers(&|rank| rank.clock.is_none()) {
+    if let Some(unknown) = numbers(&|rank| rank.clock_against_first.is_none()) {
         remarks.push(format!(
             "how far the clocks of ranks {unknown} are from that of the first is not known: there is neither a common \
              machine nor a common file server to compare them with"

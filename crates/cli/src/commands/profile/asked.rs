@@ -25,7 +25,9 @@ pub fn facts(finished: &Finished) -> Map<String, Value> {
         tokens["server_cache"] =
             json!({"found": cache.found, "looked_up": cache.looked_up, "share": cache.share()});
     }
-    tokens["warm_share"] = json!(truth.warm_share());
+    if let Some(share) = truth.warm_share() {
+        tokens["warm_share"] = json!(share);
+    }
     facts.insert("tokens".to_owned(), tokens);
     facts
 }

@@ -106,8 +106,7 @@ pub fn write_summary(args: &ProfileArgs, command_line: &str, finished: &Finished
 }
 
 fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
-    let Finished { identity, settings, outcome, summary, verdict: _, server_metrics: collected, checks: _ } =
-        finished;
+    let Finished { identity, settings, outcome, summary, server_metrics: collected, .. } = finished;
     let mut document = SummaryDocument::of(summary, &window(outcome));
     document.benchmark_id = Some(settings.benchmark_id.clone());
     document.input_config = Some(settings.input_config.clone());
@@ -143,8 +142,7 @@ fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
 
 /// What only tokmeter says, under its own key.
 fn own_facts(finished: &Finished) -> Map<String, Value> {
-    let Finished { identity: _, settings, outcome, summary, verdict, server_metrics: _, checks: _ } =
-        finished;
+    let Finished { settings, outcome, summary, verdict, calibration, .. } = finished;
     let profiling = outcome.phases.iter().find(|phase| phase.phase == BenchmarkPhase::Profiling);
     let facts = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -174,6 +172,7 @@ fn own_facts(finished: &Finished) -> Map<String, Value> {
     let warmup = warmup.map(|phase| json!({"start_ns": phase.start, "end_ns": phase.end}));
     match facts {
         Value::Object(mut facts) => {
+            facts.extend(calibration.as_ref().map(|errors| ("calibration".to_owned(), json!(errors))));
             facts.extend(warmup.map(|window| ("warmup_window".to_owned(), window)));
             facts
         }

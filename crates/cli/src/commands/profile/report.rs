@@ -61,7 +61,11 @@ pub fn tables(args: &ProfileArgs, finished: &Finished, width: u16) -> String {
         parts.extend((!sides.is_empty()).then(|| side_by_side::tables(&sides, width)));
     }
     parts.push(headline(finished) + &asked::headline(finished).unwrap_or_default());
-    parts.push(verdict::lines(&finished.verdict).join("\n") + "\n");
+    let mut lines = verdict::lines(&finished.verdict);
+    if let Some(calibration) = &finished.calibration {
+        lines.extend(verdict::calibrated(calibration, &finished.summary.metrics));
+    }
+    parts.push(lines.join("\n") + "\n");
     parts.join("\n")
 }
 

@@ -2,25 +2,56 @@
 
 use anyhow::Result;
 use tokmeter_engine::RunOutcome;
-use tokmeter_record::metric::catalogue::{CLIENT_RECV_LAG, INTER_TOKEN_LATENCY, SCHEDULE_LAG};
+use tokmeter_record::MetricSet;
+use tokmeter_record::metric::catalogue::{
+    CLIENT_RECV_LAG, INTER_CHUNK_LATENCY, INTER_TOKEN_LATENCY, SCHEDULE_LAG, TIME_TO_FIRST_TOKEN,
+};
 use tokmeter_record::statistics::RunSummary;
 use tokmeter_record::verdict::{Assessment, Evidence, Limits, RunVerdict, assess};
 
-use crate::args::verdict::VerdictArgs;
+use crate::commands::calibrate::Calibration;
 use crate::exit::Failure;
 
 /// The limits as the user set them.
-pub fn limits(args: &VerdictArgs) -> Result<Limits, Failure> {
+pub fn limits(given: &[String]) -> Result<Limits, Failure> {
     let mut limits = Limits::default();
-    for text in &args.verdict_limit {
+    for text in given {
         limits.set(text).map_err(|error| Failure::usage(format!("--verdict-limit: {error}")))?;
     }
     Ok(limits)
 }
 
 /// Assesses a run.
-pub fn of_run(summary: &RunSummary, outcome: &RunOutcome<()>, limits: &Limits) -> Assessment {
-    assess(evidence(summary, outcome), limits)
+pub fn of_run(
+    summary: &RunSummary,
+    outcome: &RunOutcome<()>,
+    calibration: Option<&Calibration>,
+    limits: &Limits,
+) -> Assessment {
+    let calibrated_error_p99_ms = calibration.map(|found| found.errors.time_to_first_token_ms.p99);
+    assess(Evidence { calibrated_error_p99_ms, ..evidence(summary, outcome) }, limits)
+}
+
+/// This machine's own error, and the medians with it as error bar.
+pub fn calibrated(calibration: &Calibration, metrics: &MetricSet) -> Vec<String> {
+    let errors = &calibration.errors;
+    let figures = [
+        (TIME_TO_FIRST_TOKEN, "time to first token", errors.time_to_first_token_ms),
+        (INTER_CHUNK_LATENCY, "inter-chunk latency", errors.inter_chunk_latency_ms),
+    ];
+    let figures: Vec<String> = figures
+        .into_iter()
+        .filter_map(|(metric, name, error)| {
+            let p50 = metrics.get(metric)?.p50?;
+            Some(format!("{name} {p50:.2} ms ± {:.2} ms", error.p99.abs()))
+        })
+        .collect();
+    let mut lines = vec![format!("  own error {}", calibration.line())];
+    lines.extend(calibration.remark().map(|remark| format!("  {remark}")));
+    if !figures.is_empty() {
+        lines.push(format!("  p50 with that error (p99): {}", figures.join(", ")));
+    }
+    lines
 }
 
 fn evidence(summary: &RunSummary, outcome: &RunOutcome<()>) -> Evidence {
@@ -66,7 +97,11 @@ pub fn lines(assessment: &Assessment) -> Vec<String> {
         Some(percentile) => format!("samples carry percentiles up to p{percentile}"),
         None => "too few samples for any percentile".to_owned(),
     };
+    let calibrated = assessment.evidence.calibrated_error_p99_ms.is_some();
     let first = match assessment.error_bar_ms {
+        Some(error) if calibrated => {
+            format!("verdict: {} (calibrated client error {error:.3} ms; {percentile})", assessment.verdict)
+        }
         Some(error) => {
             format!("verdict: {} (client error at most {error:.3} ms; {percentile})", assessment.verdict)
         }
@@ -82,8 +117,8 @@ pub fn lines(assessment: &Assessment) -> Vec<String> {
 }
 
 /// Whether `--require-valid` is broken.
-pub fn refused(args: &VerdictArgs, assessment: &Assessment) -> Option<Failure> {
-    if !args.require_valid || assessment.verdict == RunVerdict::Valid {
+pub fn refused(require_valid: bool, assessment: &Assessment) -> Option<Failure> {
+    if !require_valid || assessment.verdict == RunVerdict::Valid {
         return None;
     }
     let reasons: Vec<_> = assessment.reasons.iter().map(|reason| reason.message.as_str()).collect();
