@@ -42,6 +42,20 @@ def main():
     worker = [name for name in metrics if name.startswith("dynamo_component_")]
     tally.check("dynamo: the worker's own page was read too", bool(worker), f"{len(worker)} metrics of the worker")
 
+    summary = json.loads((folder / "profile_export_aiperf.json").read_text())
+    sides = {side["engine"]: side["rows"] for side in summary["tokmeter"]["server_metrics"]["side_by_side"]}
+    rows = {row["quantity"]: row for row in sides.get("dynamo", [])}
+    for quantity in ("requests", "output_tokens"):
+        row = rows.get(quantity, {})
+        tally.check(f"dynamo: side by side, {quantity} are the same", row.get("difference") == 0, str(row))
+    latency = rows.get("request_latency", {"client": {}, "server": {}})
+    client, server = latency["client"].get("avg"), latency["server"].get("avg")
+    tally.check("dynamo: side by side, the server's time lies within the client's", bool(server) and 0 < server <= client,
+                f"{server} of {client} ms")
+    shares = sum(share["ms"] for share in latency.get("shares", []))
+    tally.check("dynamo: side by side, the shares are the difference", abs(shares - latency.get("difference", -1)) < 1e-6,
+                f"{shares} ms")
+
     raw = {r["metadata"]["x_request_id"]: r for r in read_jsonl(folder / "profile_export_raw.jsonl")}
     asked = {record["payload"].get("max_completion_tokens", record["payload"].get("max_tokens")) for record in raw.values()}
     tally.check("dynamo: raw records hold what was asked and answered", asked == {tokens} and len(raw) == requests
