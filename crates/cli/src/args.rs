@@ -8,11 +8,14 @@ pub mod convert;
 pub mod demo;
 pub mod gate;
 pub mod gateway;
+pub mod launch;
 mod load;
 pub mod memory;
+pub mod merge;
 mod multi_run;
 mod network;
 pub mod profile;
+pub mod ranks;
 mod readiness;
 pub mod recover;
 pub mod report;
@@ -46,6 +49,8 @@ pub enum Command {
     Gate(gate::GateArgs),
     Report(report::ReportArgs),
     Recover(recover::RecoverArgs),
+    Merge(merge::MergeArgs),
+    Launch(launch::LaunchArgs),
     Convert(convert::ConvertArgs),
     Schema(schema::SchemaArgs),
     Sim(Box<sim::SimArgs>),

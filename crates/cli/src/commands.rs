@@ -9,6 +9,8 @@ pub mod convert;
 pub mod demo;
 pub mod gate;
 pub mod gateway;
+pub mod launch;
+pub mod merge;
 pub mod profile;
 pub mod recover;
 pub mod report;
@@ -41,6 +43,8 @@ pub fn run(typed: impl Iterator<Item = OsString>) -> Result<Exit> {
         Command::Gate(args) => gate::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Recover(args) => recover::run(&args),
+        Command::Merge(args) => merge::run(&args),
+        Command::Launch(args) => launch::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Sim(args) => sim::run(&args),

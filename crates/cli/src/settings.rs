@@ -7,4 +7,5 @@ pub mod endpoint;
 pub mod load;
 pub mod pairs;
 pub mod profile;
+pub mod ranks;
 pub mod transport;

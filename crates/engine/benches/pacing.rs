@@ -15,7 +15,7 @@ use tokmeter_engine::dataset::{Dataset, DatasetConfig};
 use tokmeter_engine::endpoint::{Endpoint, EndpointType};
 use tokmeter_engine::request::{ModelSelection, RequestBuilder, RequestConfig, Target};
 use tokmeter_engine::run::{PhaseConfig, RunConfig, TokenPolicy};
-use tokmeter_engine::schedule::{ArrivalPattern, LoadConfig, LoadContext};
+use tokmeter_engine::schedule::{ArrivalPattern, LoadConfig, LoadContext, Share};
 use tokmeter_engine::seed::Seed;
 use tokmeter_engine::tokenizer::Tokenizer;
 use tokmeter_engine::{CollectorError, Live, RecordSink, RunControl, run};
@@ -107,6 +107,8 @@ fn engine_loop(request: RequestConfig, rate: f64, requests: u64) -> Lateness {
         shards: 1,
         decoders: 1,
         seed: SEED,
+        share: Share::WHOLE,
+        start_at: None,
         records_file: None,
         raw_file: None,
         http_trace: false,

@@ -11,7 +11,7 @@ use tokmeter_record::{BenchmarkPhase, MonoNs};
 
 use crate::run::{PhaseConfig, PhaseReport};
 use crate::schedule::distance::{arrival_distance, ks_critical};
-use crate::schedule::{LoadShape, PhasePlan};
+use crate::schedule::{LoadShape, PhasePlan, Share};
 use crate::slots::SlotWaits;
 
 pub use over_time::LoadSlice;
@@ -51,7 +51,7 @@ impl Instants {
     }
 }
 
-/// The load that was asked for.
+/// The load that was asked of this machine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Asked {
     /// Requests per second, at its highest where it changes; absent for a closed loop and a trace.
@@ -146,9 +146,9 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Compares what a phase was asked to do with what it did.
+    /// Compares what a phase was asked to do on this machine with what it did.
     #[must_use]
-    pub fn of(config: &PhaseConfig, report: &PhaseReport, instants: &Instants) -> Self {
+    pub fn of(config: &PhaseConfig, report: &PhaseReport, instants: &Instants, share: Share) -> Self {
         let plan = &config.plan;
         let kept = &instants.kept;
         let intended: Vec<u64> = kept.iter().map(|request| request.intended.0).collect();
@@ -168,7 +168,8 @@ impl Delivery {
         Delivery {
             asked: Asked {
                 concurrency_avg: sending.filter(|_| !open_loop).and_then(|(from, to)| due.mean(from, to)),
-                ..asked(plan, open_loop.then_some(&*intended))
+                requests: report.asked_requests,
+                ..asked(plan, share, open_loop.then_some(&*intended))
             },
             delivered: Delivered {
                 requests: report.requests,
@@ -229,7 +230,7 @@ impl Delivery {
     }
 }
 
-fn asked(plan: &PhasePlan, intended: Option<&[u64]>) -> Asked {
+fn asked(plan: &PhasePlan, share: Share, intended: Option<&[u64]>) -> Asked {
     let rate = match &plan.shape {
         LoadShape::Rate { profile, .. } => Some(profile.peak()),
         LoadShape::UserCentric(users) => Some(users.rate),
@@ -241,12 +242,12 @@ fn asked(plan: &PhasePlan, intended: Option<&[u64]>) -> Asked {
         sorted
     });
     Asked {
-        rate,
+        rate: rate.map(|rate| rate / share.size() as f64),
         scheduled_rate: sorted.as_deref().and_then(mean_rate),
-        requests: plan.requests,
-        concurrency: plan.concurrency,
+        requests: None,
+        concurrency: plan.concurrency.map(|slots| share.slots_of(slots)),
         concurrency_avg: None,
-        prefill_concurrency: plan.prefill_concurrency,
+        prefill_concurrency: plan.prefill_concurrency.map(|slots| share.slots_of(slots)),
     }
 }
 

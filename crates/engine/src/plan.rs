@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokmeter_record::{BenchmarkPhase, MonoNs};
 
-use crate::schedule::{Schedule, TraceClock};
+use crate::schedule::{Schedule, Share, TraceClock};
 use crate::slots::Slots;
 
 /// Which phase a request belongs to; shared by all its requests.
@@ -21,9 +21,11 @@ pub struct PhaseIdentity {
     pub name: Arc<str>,
 }
 
-/// How many requests and sessions a phase may start. Shared by all shards; two atomic counters, no lock.
-#[derive(Debug, Default)]
+/// How many requests and sessions a phase may start on this machine. Shared by all shards; two atomic counters,
+/// no lock.
+#[derive(Debug)]
 pub struct Budget {
+    share: Share,
     max_requests: Option<u64>,
     max_sessions: Option<u64>,
     requests: AtomicU64,
@@ -32,17 +34,25 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget with the given limits; `None` is unlimited (a duration or Ctrl-C ends the phase).
-    pub fn new(max_requests: Option<u64>, max_sessions: Option<u64>) -> Self {
-        Budget { max_requests, max_sessions, ..Budget::default() }
+    /// A budget with this machine's limits; `None` is unlimited (a duration or Ctrl-C ends the phase). `share` is
+    /// the machine's part of all numbers.
+    pub fn new(max_requests: Option<u64>, max_sessions: Option<u64>, share: Share) -> Self {
+        Budget {
+            share,
+            max_requests,
+            max_sessions,
+            requests: AtomicU64::new(0),
+            sessions: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+        }
     }
 
-    /// Number of the next request, from 0; `None` when the phase may send no more.
+    /// Number of the next request, from 0 and over all machines; `None` when the phase may send no more.
     pub fn take_request(&self) -> Option<u64> {
-        Self::take(&self.requests, self.max_requests, &self.stopped)
+        Self::take(&self.requests, self.max_requests, &self.stopped).map(|index| self.share.nth(index))
     }
 
-    /// Number of the next session, from 0; `None` when the phase may start no more.
+    /// Number of the next session on this machine, from 0; `None` when the phase may start no more.
     pub fn take_session(&self) -> Option<u64> {
         if self.max_requests.is_some_and(|max| self.requests.load(Ordering::Relaxed) >= max) {
             return None;
@@ -77,7 +87,7 @@ impl Budget {
         self.is_stopped() || self.max_requests.is_some_and(|max| self.requests_started() >= max)
     }
 
-    /// Requests started so far.
+    /// Requests started so far on this machine.
     pub fn requests_started(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
@@ -149,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_budget_gives_each_number_once_and_never_more_than_its_limit() {
-        let budget = Arc::new(Budget::new(Some(1_000), None));
+        let budget = Arc::new(Budget::new(Some(1_000), None, Share::WHOLE));
         let mut numbers: Vec<u64> = std::thread::scope(|scope| {
             let takers: Vec<_> = (0..4)
                 .map(|_| scope.spawn(|| std::iter::from_fn(|| budget.take_request()).collect::<Vec<_>>()))
@@ -162,8 +172,20 @@ mod tests {
     }
 
     #[test]
+    fn machines_never_give_the_same_number() {
+        let mut numbers = Vec::new();
+        for rank in 0..3 {
+            let share = Share::new(rank, 3).unwrap();
+            let budget = Budget::new(Some(share.count_of(100)), None, share);
+            numbers.extend(std::iter::from_fn(|| budget.take_request()));
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn a_stopped_budget_gives_nothing() {
-        let budget = Budget::new(None, None);
+        let budget = Budget::new(None, None, Share::WHOLE);
         assert_eq!(budget.take_session(), Some(0));
         budget.stop();
         assert_eq!(budget.take_session(), None);
@@ -172,7 +194,7 @@ mod tests {
 
     #[test]
     fn no_session_starts_once_all_requests_are_taken() {
-        let budget = Budget::new(Some(1), None);
+        let budget = Budget::new(Some(1), None, Share::WHOLE);
         assert_eq!(budget.take_request(), Some(0));
         assert_eq!(budget.take_session(), None);
     }

@@ -24,6 +24,7 @@ use crate::health::{Health, HealthReport};
 use crate::live::{Live, LiveCounts};
 use crate::notes::RunNotes;
 use crate::request::{RequestBuilder, RequestConfig};
+use crate::schedule::Share;
 use crate::seed::Seed;
 use crate::shard::{self, ExchangeQueue, ShardError, ShardHandle, ShardParts};
 use crate::tokenizer::Tokenizer;
@@ -65,6 +66,10 @@ pub struct RunConfig {
     pub decoders: usize,
     /// Seed of all draws.
     pub seed: Seed,
+    /// The part of the load that this machine runs.
+    pub share: Share,
+    /// When the measured phase begins, on all machines; as soon as possible without it.
+    pub start_at: Option<WallNs>,
     /// `profile_export.jsonl`, when wanted.
     pub records_file: Option<PathBuf>,
     /// `profile_export_raw.jsonl`, when wanted.
@@ -134,7 +139,7 @@ pub enum PhaseEvent<'a> {
         index: u32,
         /// Which.
         phase: &'a PhaseConfig,
-        /// Now.
+        /// Now, or the common start that is waited for.
         at: WallNs,
     },
     /// A phase ended: all its requests have returned.
@@ -152,6 +157,9 @@ pub fn run<S: RecordSink + 'static>(
     control: &RunControl,
     mut on_phase: impl FnMut(PhaseEvent),
 ) -> Result<RunOutcome<S>, RunError> {
+    if config.phases.first().is_some_and(|phase| phase.phase == BenchmarkPhase::Profiling) {
+        control.wait_for(config.start_at);
+    }
     let anchor = clock::anchor();
     let health = Health::start();
     let builder = Arc::new(RequestBuilder::new(config.request));
@@ -212,16 +220,22 @@ pub fn run<S: RecordSink + 'static>(
 
     let mut phases = Vec::new();
     for (index, phase) in config.phases.iter().enumerate() {
+        let start_at = config.start_at.filter(|_| phase.phase == BenchmarkPhase::Profiling);
+        control.wait_for(start_at);
         if control.is_stopping() {
             break;
         }
-        on_phase(PhaseEvent::Begin { index: index as u32, phase, at: clock::wall_now() });
+        let now = clock::wall_now();
+        let at = start_at.map_or(now, |at| at.max(now));
+        on_phase(PhaseEvent::Begin { index: index as u32, phase, at });
         let stage = phase::Stage {
             shards: &shards,
             builder: &builder,
             dataset: &config.dataset,
             seed: config.seed,
             anchor: &anchor,
+            share: config.share,
+            start_at,
         };
         let report = phase::run(phase, index as u32, &stage).map_err(RunError::Thread)?;
         on_phase(PhaseEvent::End(&report));
@@ -236,8 +250,8 @@ pub fn run<S: RecordSink + 'static>(
         collector.join().map_err(|_| RunError::Panicked("collector"))?;
     let profiling = config.phases.iter().zip(&phases);
     let delivery = profiling
-        .filter(|(config, _)| config.phase == BenchmarkPhase::Profiling)
-        .map(|(config, report)| Delivery::of(config, report, &instants))
+        .filter(|(phase, _)| phase.phase == BenchmarkPhase::Profiling)
+        .map(|(phase, report)| Delivery::of(phase, report, &instants, config.share))
         .next();
     Ok(RunOutcome {
         sink,

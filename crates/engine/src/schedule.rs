@@ -11,6 +11,7 @@ mod plan;
 mod poisson;
 mod ramp;
 mod rate;
+mod share;
 mod trace;
 mod users;
 mod validate;
@@ -21,6 +22,7 @@ pub use plan::{Cancellation, LoadContext, LoadPlan, LoadShape, PhasePlan, TraceR
 pub use poisson::Spacing;
 pub use ramp::SlotRamp;
 pub use rate::{RatePoint, RateProfile, read_rate_series};
+pub use share::{Share, ShareError};
 pub use trace::{TraceClock, TraceInstant};
 pub use users::UserRate;
 pub use validate::LoadError;
@@ -40,50 +42,6 @@ pub struct Arrival {
     pub session: Option<u64>,
     /// Turns of the session to send at most; a user who was there before the start has fewer left.
     pub turns: Option<u32>,
-}
-
-/// The part of a phase that one shard of one machine runs: arrivals, slots, sessions whose number leaves
-/// remainder `rank` when divided by `size`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
-    rank: u64,
-    size: u64,
-}
-
-impl Share {
-    /// Everything.
-    pub const WHOLE: Self = Self { rank: 0, size: 1 };
-
-    /// Part `rank` of `size`; `None` unless `rank < size`.
-    #[must_use]
-    pub fn new(rank: u32, size: u32) -> Option<Self> {
-        (rank < size).then_some(Self { rank: u64::from(rank), size: u64::from(size) })
-    }
-
-    /// Part `rank` of `size` of this part: the shard of a machine.
-    #[must_use]
-    pub fn split(self, rank: u32, size: u32) -> Option<Self> {
-        Self::new(rank, size)
-            .map(|inner| Self { rank: self.rank + self.size * inner.rank, size: self.size * inner.size })
-    }
-
-    /// Whether item `number` is in this part.
-    #[must_use]
-    pub fn holds(self, number: u64) -> bool {
-        number % self.size == self.rank
-    }
-
-    /// How many of the first `total` items are in this part.
-    #[must_use]
-    pub fn count_of(self, total: u64) -> u64 {
-        (total + self.size - 1).saturating_sub(self.rank) / self.size
-    }
-
-    /// The number of this part's item `index`.
-    #[must_use]
-    pub fn nth(self, index: u64) -> u64 {
-        self.rank + self.size * index
-    }
 }
 
 /// Arrivals of one phase in order of their instants (equal instants in order of their numbers).

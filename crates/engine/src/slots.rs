@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokmeter_record::MonoNs;
 
-use crate::schedule::SlotRamp;
+use crate::schedule::{Share, SlotRamp};
 
 /// A slot, free again when dropped. It may be dropped on any thread.
 pub(crate) type SlotPermit = OwnedSemaphorePermit;
@@ -23,6 +23,7 @@ struct Inner {
     semaphore: Arc<Semaphore>,
     cap: u32,
     ramp: SlotRamp,
+    share: Share,
     waits: Waits,
 }
 
@@ -48,15 +49,17 @@ pub struct SlotWaits {
 }
 
 impl Slots {
-    /// `cap` slots that open over `ramp` (all at once for a ramp of zero).
+    /// This machine's share of `cap` slots that open over `ramp` (all at once for a ramp of zero).
     #[must_use]
-    pub fn new(cap: u32, ramp: Duration) -> Self {
+    pub fn new(cap: u32, ramp: Duration, share: Share) -> Self {
         let ramp = SlotRamp::new(cap, ramp);
-        let open = usize::try_from(ramp.open_at(0)).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        let open = share.count_of(ramp.open_at(0).min(u64::from(cap)));
+        let open = usize::try_from(open).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Slots(Arc::new(Inner {
             semaphore: Arc::new(Semaphore::new(open)),
             cap,
             ramp,
+            share,
             waits: Waits::default(),
         }))
     }
@@ -64,8 +67,9 @@ impl Slots {
     /// The offsets from the start of the phase, in ns, at which the slots open that are not open from the
     /// start; at each of them [`Slots::open_one`] is due.
     pub(crate) fn later_openings(&self) -> impl Iterator<Item = u64> + use<> {
-        let ramp = self.0.ramp;
-        (ramp.open_at(0)..u64::from(self.0.cap)).map(move |index| ramp.opens_at_ns(index))
+        let (ramp, share) = (self.0.ramp, self.0.share);
+        let indices = share.count_of(ramp.open_at(0))..share.count_of(u64::from(self.0.cap));
+        indices.map(move |index| ramp.opens_at_ns(share.nth(index)))
     }
 
     pub(crate) fn open_one(&self) {
@@ -112,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_ramp_opens_the_rest_later_and_no_more_than_the_cap() {
-        let slots = Slots::new(5, Duration::from_secs(4));
+        let slots = Slots::new(5, Duration::from_secs(4), Share::WHOLE);
         let first = slots.try_take().expect("one is open from the start");
         assert!(slots.try_take().is_none());
         let openings: Vec<u64> = slots.later_openings().map(|ns| ns / 1_000_000_000).collect();
@@ -120,12 +124,28 @@ mod tests {
         slots.open_one();
         let second = slots.try_take().expect("the second opened");
         drop((first, second));
-        assert_eq!(Slots::new(3, Duration::ZERO).later_openings().count(), 0);
+        assert_eq!(Slots::new(3, Duration::ZERO, Share::WHOLE).later_openings().count(), 0);
+    }
+
+    #[test]
+    fn machines_together_open_the_slots_of_one() {
+        let one = Slots::new(7, Duration::from_secs(6), Share::WHOLE);
+        let mut expected: Vec<u64> = one.later_openings().collect();
+        let (mut open, mut openings) = (0, Vec::new());
+        for rank in 0..3 {
+            let part = Slots::new(7, Duration::from_secs(6), Share::new(rank, 3).expect("below 3"));
+            let taken: Vec<_> = std::iter::from_fn(|| part.try_take()).collect();
+            open += taken.len();
+            openings.extend(part.later_openings());
+        }
+        openings.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!((open, openings), (1, expected));
     }
 
     #[test]
     fn waits_add_up() {
-        let slots = Slots::new(1, Duration::ZERO);
+        let slots = Slots::new(1, Duration::ZERO, Share::WHOLE);
         slots.waited(MonoNs(0), MonoNs(2_000_000), true);
         slots.waited(MonoNs(0), MonoNs(4_000_000), false);
         assert_eq!(slots.waits(), SlotWaits { waited: 2, never_sent: 1, mean_ms: 3.0, max_ms: 4.0 });

@@ -26,7 +26,7 @@ pub mod timeslices;
 mod timestamp;
 
 pub use summary_json::SummaryDocument;
-pub use timestamp::{local_time, parse_local_time, utc_time};
+pub use timestamp::{local_time, parse_instant, parse_local_time, utc_time};
 
 /// The AIPerf release whose file formats ours follow: `aiperf_version` in files, which its readers expect.
 pub const AIPERF_VERSION: &str = "0.13.0";

@@ -8,6 +8,7 @@ pub mod error;
 pub mod foreign;
 pub mod format;
 pub mod metric;
+pub mod ranks;
 pub mod report;
 pub mod request;
 pub mod server;

@@ -17,6 +17,7 @@ pub use super::readiness::ReadinessArgs;
 use super::swept::Swept;
 
 use super::memory::Memory;
+use super::ranks::RankArgs;
 use super::slo::SloArgs;
 use super::verdict::VerdictArgs;
 
@@ -38,6 +39,8 @@ pub struct ProfileArgs {
     pub warmup: WarmupArgs,
     #[command(flatten)]
     pub multi_run: MultiRunArgs,
+    #[command(flatten)]
+    pub ranks: RankArgs,
     #[command(flatten)]
     pub readiness: ReadinessArgs,
     #[command(flatten)]
@@ -68,6 +71,9 @@ Examples:
     tokmeter profile -m my-model -u localhost:8000 --streaming --concurrency 1,8,64 --num-profile-runs 3
   Fail a CI job when more than one request in a hundred fails:
     tokmeter profile -m my-model -u localhost:8000 --streaming --failed-request-threshold 0.01
+  Part 2 of 4 machines, which begin together:
+    tokmeter profile -m my-model -u server:8000 --streaming --request-rate 400 --benchmark-duration 60 \\
+      --random-seed 7 --shard 2/4 --start-at 2026-11-23T09:00:00Z
 
 Exit codes: 0 ok, 1 a threshold failed, 2 usage, 3 target unreachable, 4 run not valid, 130 interrupted.";
 

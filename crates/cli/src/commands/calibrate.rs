@@ -79,7 +79,8 @@ impl CalibrationLoad {
             .fix("leave it out, and calibrate with tokmeter check --calibrate --request-rate RATE"));
         }
         let load = &args.load;
-        let request_rate = value(&load.request_rate).or(load.user_centric_rate);
+        let rate = value(&load.request_rate).or(load.user_centric_rate);
+        let request_rate = rate.map(|rate| rate / settings.share.size() as f64);
         let mut more = Vec::new();
         let mut flag = |name: &str, value: String| more.extend([format!("--{name}"), value]);
         if let Some(pattern) = load.arrival_pattern.filter(|_| request_rate.is_some()) {
@@ -99,7 +100,8 @@ impl CalibrationLoad {
         flag("timestamp-source", args.transport.timestamp_source.clone());
         flag("workers-max", settings.shards.to_string());
         flag("record-processors", settings.decoders.to_string());
-        Ok(CalibrationLoad { concurrency: value(&load.concurrency), request_rate, more })
+        let concurrency = value(&load.concurrency).map(|slots| settings.share.slots_of(slots));
+        Ok(CalibrationLoad { concurrency, request_rate, more })
     }
 
     /// The load that `check` was asked to calibrate for.

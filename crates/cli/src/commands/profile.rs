@@ -5,13 +5,14 @@ pub mod files;
 mod memory;
 mod network;
 mod phases;
+pub mod ranks;
 mod readiness;
 mod repeat;
 mod report;
 mod server_metrics;
 mod slo;
 mod sweep;
-mod verdict;
+pub mod verdict;
 
 pub use files::replace as replace_file;
 
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokmeter_engine::run::{PhaseConfig, PhaseEvent};
+use tokmeter_engine::schedule::Share;
 use tokmeter_engine::server_metrics::{LatestGauges, ServerMetrics};
 use tokmeter_engine::sink::{RunSink, SinkFiles};
 use tokmeter_engine::{Live, RunConfig, RunControl, RunOutcome};
@@ -74,6 +76,7 @@ pub fn run(args: &ProfileArgs, command_line: &str) -> Result<Exit> {
     let control = RunControl::default();
     signal::drain_on_interrupt(control.clone()).context("cannot listen for signals")?;
     if let Some(plan) = sweep::plan(args)? {
+        ranks::check_single(args)?;
         return repeat::run(args, command_line, &control, &plan);
     }
     let finished = once(args, command_line, &control, RunInfo { trial: Some(0), ..RunInfo::default() })?;
@@ -89,7 +92,7 @@ pub fn once(
     identity: RunInfo,
 ) -> Result<Finished> {
     let settings = settings::resolve(args)?;
-    let limits = verdict::limits(args)?;
+    let limits = verdict::limits(&args.verdict.verdict_limit)?;
     let slos = gate::slos(&args.slo.slo, args.slo.slo_file.as_deref())?;
     let calibration = args.verdict.calibrate.then(|| CalibrationLoad::of_run(args, &settings)).transpose()?;
     readiness::wait(args, &settings, control)?;
@@ -101,8 +104,7 @@ pub fn once(
     let memory = args.service.max_memory.map(|limit| MemoryWatch::start(limit, control)).transpose()?;
     let live = Arc::new(Live::default());
     let mut statistics = RunStatistics::new(settings.statistics.clone());
-    *statistics.facts_mut() =
-        RunFacts { concurrency: settings.load.profiling.concurrency, ..RunFacts::default() };
+    *statistics.facts_mut() = RunFacts { concurrency: settings.slots(), ..RunFacts::default() };
     let sink_files = SinkFiles {
         outputs: args.output.export_outputs_json.then(|| settings.names.outputs()),
         records_parquet: writes(args, RecordFormat::Parquet).then(|| settings.names.records_parquet()),
@@ -120,10 +122,11 @@ pub fn once(
     let round_trip = network::start(args, &settings)?;
     let title = title(args, &settings);
     let progress = progress(args, dashboard::Sources { title, live: live.clone(), feed, gauges });
+    ranks::tell_wait(&settings);
     let outcome = tokmeter_engine::run(run_config(args, &settings), sink, live, control, |event| {
         tell_collector(collector.as_ref(), event);
         if let PhaseEvent::Begin { phase, .. } = event {
-            progress.phase(expected(phase));
+            progress.phase(expected(phase, settings.share));
         }
     })?;
     drop(progress);
@@ -222,6 +225,8 @@ pub fn run_config(args: &ProfileArgs, settings: &ProfileSettings) -> RunConfig {
         shards: settings.shards,
         decoders: settings.decoders,
         seed: settings.seed,
+        share: settings.share,
+        start_at: settings.start_at,
         records_file: writes(args, RecordFormat::Jsonl).then(|| settings.names.records()),
         raw_file: (level == ExportLevel::Raw).then(|| settings.names.raw()),
         http_trace: args.output.export_http_trace,
@@ -266,8 +271,9 @@ fn progress(args: &ProfileArgs, sources: dashboard::Sources) -> Display {
     }
 }
 
-fn expected(phase: &PhaseConfig) -> Expected {
-    Expected { phase: phase.name.clone(), requests: phase.plan.requests, duration: phase.plan.duration }
+fn expected(phase: &PhaseConfig, share: Share) -> Expected {
+    let requests = phase.plan.requests.map(|requests| share.count_of(requests));
+    Expected { phase: phase.name.clone(), requests, duration: phase.plan.duration }
 }
 
 fn window(outcome: &RunOutcome<()>) -> Window {
@@ -335,7 +341,7 @@ fn exit(args: &ProfileArgs, finished: &Finished) -> Result<Exit> {
     if !finished.checks.iter().all(|check| check.passed(false)) {
         return Ok(Exit::Failed);
     }
-    if let Some(failure) = verdict::refused(args, &finished.verdict) {
+    if let Some(failure) = verdict::refused(args.verdict.require_valid, &finished.verdict) {
         return Err(failure.into());
     }
     Ok(Exit::Ok)

@@ -6,13 +6,15 @@ use serde_json::Value;
 use tokmeter_engine::dataset::Dataset;
 use tokmeter_engine::request::RequestConfig;
 use tokmeter_engine::run::TokenPolicy;
-use tokmeter_engine::schedule::{Cancellations, LoadContext, LoadPlan};
+use tokmeter_engine::schedule::{Cancellations, LoadContext, LoadPlan, Share};
 use tokmeter_engine::seed::Seed;
 use tokmeter_engine::tokenizer::Tokenizer;
 use tokmeter_http::ClientConfig;
+use tokmeter_record::WallNs;
 use tokmeter_record::format::names::ArtifactNames;
 use tokmeter_record::statistics;
 
+use super::ranks::{self, Rank, Shared};
 use super::{artifact, echo, endpoint, load, pairs, transport};
 use crate::args::profile::ProfileArgs;
 use crate::exit::Failure;
@@ -35,6 +37,14 @@ pub struct ProfileSettings {
     pub seed: Seed,
     /// See `seed`.
     pub seed_given: bool,
+    /// This machine's place in a run that several share.
+    pub rank: Option<Rank>,
+    /// The part of the load that this machine runs.
+    pub share: Share,
+    /// The same for all ranks of a run.
+    pub run_id: String,
+    /// When the measured load begins.
+    pub start_at: Option<WallNs>,
     /// 12 hex digits, the same in all files of the run.
     pub benchmark_id: String,
     /// Where files go.
@@ -51,9 +61,18 @@ pub struct ProfileSettings {
     pub inputs: Option<u64>,
 }
 
+impl ProfileSettings {
+    /// Requests in flight at most on this machine.
+    pub fn slots(&self) -> Option<u32> {
+        self.load.profiling.concurrency.map(|slots| self.share.slots_of(slots))
+    }
+}
+
 /// Resolves the flags; opens and checks the dataset and the tokenizer.
 pub fn resolve(args: &ProfileArgs) -> Result<ProfileSettings, Failure> {
     check(args)?;
+    let rank = ranks::resolve(args, |name| std::env::var(name).ok())?;
+    let share = rank.as_ref().map_or(Share::WHOLE, Rank::share);
     let mut transport = transport::resolve(&args.transport)?;
     transport.keep_request = args.output.export_http_trace;
     let seed_given = args.input.random_seed.is_some();
@@ -74,11 +93,28 @@ pub fn resolve(args: &ProfileArgs) -> Result<ProfileSettings, Failure> {
         .cancellation
         .map(|cancellation| Cancellations::new(seed, cancellation.percent, cancellation.delay));
 
-    let directory = artifact::directory(args, &echo::stimulus(&load.profiling));
+    for plan in load.warmup.iter().chain([&load.profiling]) {
+        plan.check_share(share, dataset.turns_mean()).map_err(|error| {
+            Failure::usage(error.to_string()).fix("ask for more, or for fewer ranks (--shard)")
+        })?;
+    }
+
+    let mut directory = artifact::directory(args, &echo::stimulus(&load.profiling));
+    if let Some(rank) = &rank {
+        directory = ArtifactNames::new(directory, None).rank_directory(rank.rank, rank.ranks);
+    }
     let input_config = echo::input_config(args, load.warmup.as_ref(), &load.profiling, &directory);
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    let parallel = load.profiling.concurrency.map_or(usize::MAX, |n| n as usize).max(1);
-    check_capacity(&transport, &load, request.targets.len())?;
+    let parallel = load.profiling.concurrency.map_or(usize::MAX, |n| share.slots_of(n) as usize).max(1);
+    check_capacity(&transport, &load, share, request.targets.len())?;
+    let shared = Shared {
+        ranks: rank.as_ref().map_or(1, |rank| rank.ranks),
+        seed,
+        start_at: args.ranks.start_at,
+        dataset: &dataset_config,
+        load: &load,
+        input_config: &input_config,
+    };
     let is_trace = dataset.format().is_some_and(|format| format.is_trace() || format.is_verbatim());
     let sessions = load.profiling.sessions.or(load.profiling.requests);
     Ok(ProfileSettings {
@@ -93,6 +129,10 @@ pub fn resolve(args: &ProfileArgs) -> Result<ProfileSettings, Failure> {
         benchmark_id: format!("{:012x}", Seed::from_entropy().0 & 0xffff_ffff_ffff),
         seed,
         seed_given,
+        run_id: shared.run_id(),
+        rank,
+        share,
+        start_at: args.ranks.start_at,
         names: ArtifactNames::new(directory, args.output.profile_export_prefix.as_deref()),
         statistics: statistics::Options {
             slos: pairs::goodput(&args.output.goodput)?,
@@ -109,9 +149,15 @@ pub fn resolve(args: &ProfileArgs) -> Result<ProfileSettings, Failure> {
 }
 
 /// Refuses a load that this machine has not the open files or local ports for.
-fn check_capacity(transport: &ClientConfig, load: &LoadPlan, servers: usize) -> Result<(), Failure> {
+fn check_capacity(
+    transport: &ClientConfig,
+    load: &LoadPlan,
+    share: Share,
+    servers: usize,
+) -> Result<(), Failure> {
     let in_flight = [load.warmup.as_ref(), Some(&load.profiling)].into_iter().flatten();
-    let wanted = in_flight.filter_map(|plan| plan.concurrency).max().map_or(1, u64::from);
+    let wanted = in_flight.filter_map(|plan| plan.concurrency).max();
+    let wanted = wanted.map_or(1, |slots| u64::from(share.slots_of(slots)));
     let connections = transport.max_connections.map_or(wanted, |most| wanted.min(most as u64));
     tokmeter_http::os::check_capacity(connections, transport.source_addresses.len(), servers)
         .map_err(|error| Failure::usage(format!("--concurrency: {error}")))

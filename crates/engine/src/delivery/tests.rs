@@ -21,6 +21,8 @@ fn delivery(load: LoadConfig, requests: &[RequestInstants]) -> Delivery {
         start: WallNs(0),
         end: WallNs(0),
         start_mono: MonoNs(0),
+        late_ns: None,
+        asked_requests: config.plan.requests,
         requests: requests.len() as u64,
         slot_waits: None,
         prefill_waits: None,
@@ -31,7 +33,7 @@ fn delivery(load: LoadConfig, requests: &[RequestInstants]) -> Delivery {
         instants.add(phase, request);
         instants.add(BenchmarkPhase::Warmup, request);
     }
-    Delivery::of(&config, &report, &instants)
+    Delivery::of(&config, &report, &instants, Share::WHOLE)
 }
 
 #[test]

@@ -42,8 +42,12 @@ pub struct PhaseReport {
     pub end: WallNs,
     /// First instant of the schedule on the monotonic clock.
     pub start_mono: MonoNs,
+    /// How much later than the common start that was asked for, ns; absent without one.
+    pub late_ns: Option<u64>,
     /// Requests started.
     pub requests: u64,
+    /// Requests this machine was to start; absent when the phase does not count them.
+    pub asked_requests: Option<u64>,
     /// Arrivals that found the concurrency cap of an open loop reached; absent without a cap.
     pub slot_waits: Option<SlotWaits>,
     /// Requests that waited for a prefill slot; absent without `--prefill-concurrency`.
@@ -59,6 +63,10 @@ pub(super) struct Stage<'a> {
     pub dataset: &'a Arc<Dataset>,
     pub seed: Seed,
     pub anchor: &'a ClockAnchor,
+    /// This machine's part of the phase.
+    pub share: Share,
+    /// Common start of all machines.
+    pub start_at: Option<WallNs>,
 }
 
 pub(super) fn run(config: &PhaseConfig, index: u32, stage: &Stage) -> std::io::Result<PhaseReport> {
@@ -70,10 +78,16 @@ pub(super) fn run(config: &PhaseConfig, index: u32, stage: &Stage) -> std::io::R
         profiling_index: (config.phase == BenchmarkPhase::Profiling).then_some(0),
         name: config.name.as_str().into(),
     });
-    let budget = Arc::new(Budget::new(plan.requests, plan.sessions));
-    let start = clock::now().after(LEAD_NS);
+    let share = stage.share;
+    let turns = stage.dataset.clone();
+    let asked_requests = plan.requests_of(share, move |session| turns.turns_of(session));
+    let budget = Arc::new(Budget::new(asked_requests, plan.sessions_of(share), share));
+    let soonest = clock::now().after(LEAD_NS);
+    // Read now: the wall clock may have been adjusted since the run began.
+    let wanted = stage.start_at.map(|at| clock::anchor().mono(at));
+    let start = wanted.map_or(soonest, |wanted| wanted.max(soonest));
     let feeder = start_feeder(config.phase, plan, stage, start)?;
-    let caps = Caps::of(plan);
+    let caps = Caps::of(plan, share);
     let mut finished = Vec::new();
     for (shard, (handle, feed)) in stage.shards.iter().zip(feeder.feeds).enumerate() {
         let (done, is_done) = oneshot::channel();
@@ -100,6 +114,8 @@ pub(super) fn run(config: &PhaseConfig, index: u32, stage: &Stage) -> std::io::R
         start: stage.anchor.wall(start),
         end: stage.anchor.wall(last_end),
         start_mono: start,
+        late_ns: wanted.map(|wanted| start.0 - wanted.0),
+        asked_requests,
         requests: budget.requests_started(),
         slot_waits: caps.concurrency.as_ref().map(Slots::waits),
         prefill_waits: caps.prefill.as_ref().map(Slots::waits),
@@ -115,12 +131,12 @@ struct Caps {
 }
 
 impl Caps {
-    fn of(plan: &PhasePlan) -> Self {
+    fn of(plan: &PhasePlan, share: Share) -> Self {
         let open_loop = !matches!(plan.shape, LoadShape::Closed);
         let concurrency = plan.concurrency.filter(|_| open_loop);
         Caps {
-            concurrency: concurrency.map(|cap| Slots::new(cap, plan.concurrency_ramp)),
-            prefill: plan.prefill_concurrency.map(|cap| Slots::new(cap, plan.prefill_ramp)),
+            concurrency: concurrency.map(|cap| Slots::new(cap, plan.concurrency_ramp, share)),
+            prefill: plan.prefill_concurrency.map(|cap| Slots::new(cap, plan.prefill_ramp, share)),
         }
     }
 
@@ -151,10 +167,12 @@ fn start_feeder(
     let shards = stage.shards.len();
     match plan.shape {
         LoadShape::Closed | LoadShape::Rate { .. } => {
-            Feeder::start(shards, Dealing::Shared, (0..).map(move |number| job(number, None, None)))
+            let share = stage.share;
+            let jobs = (0..).map(move |index| job(share.nth(index), None, None));
+            Feeder::start(shards, Dealing::Shared, jobs)
         }
         LoadShape::FixedSchedule(_) | LoadShape::UserCentric(_) => {
-            let arrivals = schedule(plan, stage, Share::WHOLE);
+            let arrivals = schedule(plan, stage, stage.share);
             let jobs = arrivals.map(move |arrival| {
                 let intended = start.after(arrival.intended_offset_ns);
                 job(arrival.session.unwrap_or(arrival.number), Some(intended), arrival.turns)
@@ -166,20 +184,18 @@ fn start_feeder(
 
 /// The part of the load that one shard carries.
 fn shard_load(plan: &PhasePlan, stage: &Stage, shard: usize, start: MonoNs, caps: &Caps) -> ShardLoad {
-    let shards = stage.shards.len();
+    let of_shard = stage.share.split(shard as u32, stage.shards.len() as u32).unwrap_or(stage.share);
     let max_in_flight = caps.concurrency.clone();
     match &plan.shape {
         LoadShape::Closed => {
             let ramp = plan.slot_ramp();
-            let slots = plan.concurrency.unwrap_or(1) as usize;
-            let free_at =
-                (shard..slots).step_by(shards).map(|slot| start.after(ramp.opens_at_ns(slot as u64)));
+            let slots = of_shard.count_of(u64::from(plan.concurrency.unwrap_or(1)));
+            let free_at = (0..slots).map(|index| start.after(ramp.opens_at_ns(of_shard.nth(index))));
             ShardLoad::Slots { free_at: free_at.collect() }
         }
-        LoadShape::Rate { .. } => ShardLoad::Rate {
-            arrivals: schedule(plan, stage, Share::new(shard as u32, shards as u32).unwrap_or(Share::WHOLE)),
-            max_in_flight,
-        },
+        LoadShape::Rate { .. } => {
+            ShardLoad::Rate { arrivals: schedule(plan, stage, of_shard), max_in_flight }
+        }
         LoadShape::FixedSchedule(_) | LoadShape::UserCentric(_) => {
             let whole = schedule(plan, stage, Share::WHOLE);
             let pacing = match (whole.trace_clock(), whole.turn_gap_ns()) {

@@ -218,3 +218,69 @@ proptest! {
         prop_assert!(expected.windows(2).all(|pair| pair[0].intended_offset_ns <= pair[1].intended_offset_ns));
     }
 }
+
+proptest! {
+    #[test]
+    fn counts_of_machines_add_up(
+        plan in any_plan(),
+        machines in 1u32..9,
+        requests in 0u64..500,
+        concurrency in 1u32..70,
+    ) {
+        let plan = PhasePlan { requests: Some(requests), sessions: None, concurrency: Some(concurrency), ..plan };
+        let shares = (0..machines).map(|rank| Share::new(rank, machines).expect("in range"));
+        let mut sent = 0;
+        let mut slots = 0;
+        for share in shares {
+            sent += plan.requests_of(share, |session| 1 + (session % 4) as u32).expect("counted");
+            slots += share.slots_of(concurrency);
+        }
+        prop_assert_eq!((sent, slots), (requests, concurrency));
+        let refused = plan.check_share(Share::new(0, machines).expect("in range"), 1.0).is_err();
+        prop_assert_eq!(refused, concurrency < machines);
+    }
+
+    /// By the definition: all turns of all users in order of their instants, and the first so many counted by
+    /// owner.
+    #[test]
+    fn turns_of_users_are_counted_by_machine(
+        rate in 0.5f64..50.0,
+        users in 1u32..12,
+        turns in 1u32..6,
+        requests in 1u64..150,
+        machines in 2u32..5,
+    ) {
+        let user_rate = UserRate { rate, users, turns };
+        let turns_of = |session: u64| 1 + (session % 5) as u32;
+        let mut source = users::Users::new(user_rate, Box::new(turns_of));
+        let gap = source.turn_gap_ns();
+        let mut all = Vec::new();
+        // More sessions than turns asked for: the first so many turns are among them.
+        for session in 0..requests + u64::from(users) {
+            let start = source.next_start();
+            let count = start.turns.unwrap_or_else(|| turns_of(session)).max(1);
+            all.extend((0..u64::from(count)).map(|turn| (start.offset_ns + turn * gap, session, start.user)));
+        }
+        all.sort_unstable();
+        for rank in 0..machines {
+            let share = Share::new(rank, machines).expect("in range");
+            let expected = all.iter().take(requests as usize).filter(|turn| share.holds(turn.2)).count() as u64;
+            let got = users::turns_within(user_rate, Box::new(turns_of), requests, None, share);
+            prop_assert_eq!(got, expected);
+        }
+    }
+}
+
+#[test]
+fn loads_that_cannot_be_dealt_are_refused() {
+    let share = Share::new(1, 4).expect("in range");
+    let refused = |plan: &PhasePlan, turns| plan.check_share(share, turns).map_err(|error| error.to_string());
+    let text = refused(&closed(3), 1.0).expect_err("a rank without a slot");
+    assert_eq!(text, "`--concurrency` is 3: 4 ranks need one each at least");
+    let prefill = PhasePlan { prefill_concurrency: Some(1), ..closed(8) };
+    assert!(refused(&prefill, 1.0).expect_err("no prefill slot").contains("`--prefill-concurrency` is 1"));
+    let counted = PhasePlan { requests: Some(9), ..trace(true, None, None, 1.0) };
+    assert!(refused(&counted, 2.5).expect_err("turns of a trace").contains("`--request-count`"));
+    assert_eq!((refused(&counted, 1.0), refused(&closed(4), 3.0)), (Ok(()), Ok(())));
+    assert_eq!(counted.check_share(Share::WHOLE, 2.5), Ok(()));
+}

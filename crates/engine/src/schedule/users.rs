@@ -8,6 +8,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::share::Share;
+
 /// `--user-centric-rate` with `--num-users`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct UserRate {
@@ -74,6 +76,43 @@ impl Users {
         self.due.push(Reverse((next, user, None)));
         Start { offset_ns: self.steps_ns(steps), user, turns: left }
     }
+}
+
+/// Of the first `requests` turns that all users together are due (and of their first `sessions` sessions), those
+/// of the users in `share`.
+pub(super) fn turns_within(
+    rate: UserRate,
+    turns_of: Box<dyn Fn(u64) -> u32 + Send + Sync>,
+    requests: u64,
+    sessions: Option<u64>,
+    share: Share,
+) -> u64 {
+    let turns_of = std::sync::Arc::new(turns_of);
+    let of_session = std::sync::Arc::clone(&turns_of);
+    let mut users = Users::new(rate, Box::new(move |session| of_session(session)));
+    let gap = users.turn_gap_ns();
+    let mut due: BinaryHeap<Reverse<(u64, u64, u64, u32)>> = BinaryHeap::new();
+    let mut begun = 0;
+    let mut start = Some(users.next_start());
+    let mut mine = 0;
+    for _ in 0..requests {
+        while let Some(next) = start.take_if(|_| sessions.is_none_or(|most| begun < most)) {
+            if due.peek().is_some_and(|Reverse(first)| first.0 < next.offset_ns) {
+                start = Some(next);
+                break;
+            }
+            let turns = next.turns.unwrap_or_else(|| turns_of(begun)).max(1);
+            due.push(Reverse((next.offset_ns, begun, next.user, turns)));
+            begun += 1;
+            start = Some(users.next_start());
+        }
+        let Some(Reverse((at, session, user, left))) = due.pop() else { break };
+        mine += u64::from(share.holds(user));
+        if left > 1 {
+            due.push(Reverse((at.saturating_add(gap), session, user, left - 1)));
+        }
+    }
+    mine
 }
 
 /// When `users` and `lifetime` share a factor, ages alone would put several users on one instant: the

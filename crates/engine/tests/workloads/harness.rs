@@ -38,6 +38,8 @@ pub struct Play {
     pub sim: SimConfig,
     pub shards: usize,
     pub seed: u64,
+    /// The machine this is.
+    pub share: Share,
 }
 
 impl Default for Play {
@@ -47,7 +49,7 @@ impl Default for Play {
         sim.output.prefix_cache_blocks = 1 << 20;
         let mut dataset = DatasetConfig::default();
         (dataset.prompt.isl, dataset.prompt.osl) = (Some(20.0), Some(3.0));
-        Self { load: LoadConfig::default(), dataset, sim, shards: 2, seed: 7 }
+        Self { load: LoadConfig::default(), dataset, sim, shards: 2, seed: 7, share: Share::WHOLE }
     }
 }
 
@@ -114,6 +116,8 @@ impl Play {
             shards: self.shards,
             decoders: 1,
             seed,
+            share: self.share,
+            start_at: None,
             records_file: None,
             raw_file: None,
             http_trace: false,

@@ -5,5 +5,6 @@
 
 mod datasets;
 mod harness;
+mod machines;
 mod prefill;
 mod shapes;

@@ -111,6 +111,12 @@ impl ArtifactNames {
         self.directory.join("profile_runs").join(format!("run_{number:04}"))
     }
 
+    /// Directory of one of the machines that share a run, `rank-07` of 16: all names are of one length.
+    pub fn rank_directory(&self, rank: u32, ranks: u32) -> PathBuf {
+        let width = ranks.saturating_sub(1).max(1).ilog10() as usize + 1;
+        self.directory.join(format!("rank-{rank:0width$}"))
+    }
+
     /// Statistics over several runs, `json` or `csv`.
     pub fn aggregate(&self, format: &str) -> PathBuf {
         self.directory.join("aggregate").join(format!("profile_export_aiperf_aggregate.{format}"))
@@ -144,6 +150,9 @@ mod tests {
         }
         assert_eq!(name(ArtifactNames::new("out", Some("foo.bar.json")).summary_json()), "foo.bar.json");
         assert_eq!(name(ArtifactNames::new("out", Some("")).summary_json()), "profile_export_aiperf.json");
+        let ranks =
+            [(0, 1), (3, 10), (7, 16), (7, 101)].map(|(rank, of)| name(plain.rank_directory(rank, of)));
+        assert_eq!(ranks, ["rank-0", "rank-3", "rank-07", "rank-007"]);
         assert!(plain.run_directory(1).ends_with("profile_runs/run_0001"));
     }
 }

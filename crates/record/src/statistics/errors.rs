@@ -51,10 +51,15 @@ impl ErrorTally {
         }
     }
 
-    /// The errors, the most frequent first.
+    /// The errors, the most frequent first; of equally frequent ones the order is that of code, type and message,
+    /// whichever came first.
     pub fn ranked(&self) -> Vec<ErrorCount> {
+        fn kind(item: &ErrorCount) -> (Option<i64>, Option<&str>, &str) {
+            let error = &item.error_details;
+            (error.code, error.kind.as_deref(), &error.message)
+        }
         let mut counts = self.counts.clone();
-        counts.sort_by_key(|item| std::cmp::Reverse(item.count));
+        counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| kind(a).cmp(&kind(b))));
         counts
     }
 }

@@ -16,7 +16,7 @@ use tokmeter_record::format::summary_json::{RunInfo, SummaryDocument};
 use tokmeter_record::format::timeslices::TimeslicesDocument;
 use tokmeter_record::statistics::Window;
 
-use super::{Finished, asked, phases, report, server_metrics, window};
+use super::{Finished, asked, phases, ranks, report, server_metrics, window};
 use crate::args::profile::ProfileArgs;
 use crate::exit::Failure;
 use crate::settings::profile::ProfileSettings;
@@ -126,6 +126,8 @@ fn document(command_line: &str, finished: &Finished) -> SummaryDocument {
     document.incomplete_reason = incomplete;
     document.tokmeter.extend(own_facts(finished));
     document.tokmeter.extend(asked::facts(finished));
+    let rank = ranks::facts(finished);
+    document.tokmeter.extend(rank.map(|facts| (ranks::KEY.to_owned(), json!(facts))));
     if let Some(collected) = collected {
         document
             .tokmeter

@@ -7,7 +7,7 @@ use tokmeter_record::ErrorClass;
 use tokmeter_record::statistics::RunSummary;
 
 use super::super::gate::write_checks;
-use super::{Finished, asked, files, server_metrics, verdict};
+use super::{Finished, asked, files, ranks, server_metrics, verdict};
 use crate::args::profile::ProfileArgs;
 use crate::console::number::integer;
 use crate::console::{harmless, side_by_side, summary, width};
@@ -90,6 +90,7 @@ fn headline(finished: &Finished) -> String {
 fn remarks(finished: &Finished) -> Vec<String> {
     let mut remarks = finished.summary.notes.clone();
     remarks.extend(asked::remarks(finished));
+    remarks.extend(ranks::late(finished));
     let notes = &finished.outcome.notes;
     if notes.token_sources.len() > 1 {
         let sources: Vec<_> =

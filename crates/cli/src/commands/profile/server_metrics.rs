@@ -25,7 +25,9 @@ pub fn start(
     latest: LatestGauges,
 ) -> Result<Option<ServerMetrics>> {
     let given = &args.server_metrics;
-    if given.no_server_metrics && given.no_gpu_telemetry {
+    // Of the ranks of a run the first one asks: the others would only ask the same again.
+    let asks = settings.rank.as_ref().is_none_or(|rank| rank.rank == 0);
+    if !asks || given.no_server_metrics && given.no_gpu_telemetry {
         return Ok(None);
     }
     let servers: &[String] = if given.no_server_metrics { &[] } else { &args.endpoint.url };

@@ -9,14 +9,13 @@ use tokmeter_record::metric::catalogue::{
 use tokmeter_record::statistics::RunSummary;
 use tokmeter_record::verdict::{Assessment, Evidence, Limits, RunVerdict, assess};
 
-use crate::args::profile::ProfileArgs;
 use crate::commands::calibrate::Calibration;
 use crate::exit::Failure;
 
 /// The limits as the user set them.
-pub fn limits(args: &ProfileArgs) -> Result<Limits, Failure> {
+pub fn limits(given: &[String]) -> Result<Limits, Failure> {
     let mut limits = Limits::default();
-    for text in &args.verdict.verdict_limit {
+    for text in given {
         limits.set(text).map_err(|error| Failure::usage(format!("--verdict-limit: {error}")))?;
     }
     Ok(limits)
@@ -119,8 +118,8 @@ pub fn lines(assessment: &Assessment) -> Vec<String> {
 }
 
 /// Whether `--require-valid` is broken.
-pub fn refused(args: &ProfileArgs, assessment: &Assessment) -> Option<Failure> {
-    if !args.verdict.require_valid || assessment.verdict == RunVerdict::Valid {
+pub fn refused(require_valid: bool, assessment: &Assessment) -> Option<Failure> {
+    if !require_valid || assessment.verdict == RunVerdict::Valid {
         return None;
     }
     let reasons: Vec<_> = assessment.reasons.iter().map(|reason| reason.message.as_str()).collect();
