@@ -11,6 +11,7 @@ pub mod gateway;
 mod load;
 mod multi_run;
 mod network;
+pub mod page_limits;
 pub mod profile;
 mod readiness;
 pub mod recover;
