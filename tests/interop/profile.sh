@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # profile.sh: runs of every kind against the simulator, read by everything that is not ours (check_run.sh) and joined with
-# the simulator's own log (check_truth.py): streaming with warmup, slices and goodput; failures; unary completions; an open
-# loop with its own file names; the guide's snippets on the first run's files.
+# the simulator's own log (check_truth.py): streaming with warmup, slices and goodput; failures; every fault once, and a run
+# that was killed (check_faulty.py); unary completions; an open loop with its own file names; the guide's snippets on the
+# first run's files.
 source "$(dirname "$0")/tally.sh"
 source "$here/simulator.sh"
 python=$("$here/venv.sh" readers)
@@ -37,6 +38,33 @@ profile failures chat --ttft-ms 5 --itl-ms 2 --fault status:500@0.2 --fault rese
   --streaming --concurrency 3 --request-count 60 --isl 32 --osl 12 --export-http-trace
 also "$here/check_run.sh" "$scratch/failures"
 also "$python" "$here/check_truth.py" "$scratch/failures.sim.jsonl" "$scratch/failures"
+
+# Every fault once, and what DuckDB and pandas make of the files; the same for a run that is killed and recovered.
+faults=() number=0
+for fault in status:500 status:429 close-before-headers reset-before-headers reset-in-headers reset-mid-stream:2 \
+  reset-after-last-token close-mid-stream:2 stall-before-headers stall-mid-stream:2 drip:1000 error-event:2 \
+  named-error-event:2 truncate:2 done-without-finish:2 abort:2 invalid-json:2 invalid-utf8:2 content-length-long \
+  content-length-short bad-chunk-size:2 huge-header:10485760 many-headers:1000 huge-line:33554432 gzip-bomb:10485760 \
+  redirect:307 empty-ok non-json; do
+  number=$((number + 2))
+  faults+=(--fault "$fault#$number")
+done
+profile faulty chat --ttft-ms 5 --itl-ms 2 "${faults[@]}" -- --streaming --concurrency 4 --request-count 80 \
+  --warmup-request-count 2 --isl 32 --osl 12 --request-timeout-seconds 1 --export-http-trace --record-formats jsonl parquet
+also "$python" "$here/check_faulty.py" "$scratch/faulty"
+
+port=$(free_port)
+start_simulator "$port" "$scratch/killed.sim.jsonl" --ttft-ms 5 --itl-ms 2 --fault status:500@0.1 --fault truncate:2@0.1
+"$TOKMETER" profile --model sim-model --url "127.0.0.1:$port" --streaming --ui none --concurrency 4 --benchmark-duration 60 \
+  --isl 32 --osl 12 --output-artifact-dir "$scratch/killed" >"$scratch/killed.out" 2>&1 &
+killed=$!
+check "killed: records are written" wait_for 20 test -s "$scratch/killed/profile_export.jsonl"
+sleep 1 # so that some lines are flushed and others are not
+kill -KILL "$killed"
+wait "$killed" 2>/dev/null
+stop_simulator
+check "killed: recover ends well" "$TOKMETER" recover "$scratch/killed"
+also "$python" "$here/check_faulty.py" "$scratch/killed" --cut
 
 profile unary completions --ttft-ms 5 --itl-ms 1 -- --concurrency 4 --request-count 40 --isl 32 --osl 8
 also "$here/check_run.sh" "$scratch/unary"

@@ -14,6 +14,7 @@ pub mod memory;
 pub mod merge;
 mod multi_run;
 mod network;
+pub mod page_limits;
 pub mod profile;
 pub mod ranks;
 mod readiness;

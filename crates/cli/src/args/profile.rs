@@ -13,6 +13,7 @@ use tokmeter_record::format::server_parquet::Compression;
 pub use super::load::{LoadArgs, WarmupArgs};
 pub use super::multi_run::MultiRunArgs;
 pub use super::network::NetworkArgs;
+use super::page_limits::PageLimitArgs;
 pub use super::readiness::ReadinessArgs;
 use super::swept::Swept;
 
@@ -389,6 +390,9 @@ pub struct ServerMetricsArgs {
     /// Ask no GPU exporter
     #[arg(long, conflicts_with = "gpu_telemetry")]
     pub no_gpu_telemetry: bool,
+    /// Limits on pages.
+    #[command(flatten)]
+    pub page_limits: PageLimitArgs,
 }
 
 /// Compression of the server metrics' Parquet file.

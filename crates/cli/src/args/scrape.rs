@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::page_limits::PageLimitArgs;
 use super::profile::ParquetCompression;
 
 /// Read servers' metrics without load: the collector of `profile` alone, with the same files.
@@ -71,6 +72,9 @@ pub struct ScrapeArgs {
     /// Accept any certificate
     #[arg(long)]
     pub insecure: bool,
+    /// Limits on pages.
+    #[command(flatten)]
+    pub page_limits: PageLimitArgs,
 }
 
 /// What goes to standard output.

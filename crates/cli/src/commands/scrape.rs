@@ -34,7 +34,7 @@ use crate::{log, signal};
 pub fn run(args: &ScrapeArgs) -> Result<Exit> {
     log::start("warning", 0);
     match &args.page {
-        Some(path) => page::print(path, args.format),
+        Some(path) => page::print(path, args.format, &args.page_limits),
         None => collect(args),
     }
 }
@@ -54,7 +54,9 @@ fn collect(args: &ScrapeArgs) -> Result<Exit> {
     let control = RunControl::default();
     signal::stop_on_interrupt(control.clone()).context("cannot listen for signals")?;
     let (transport, anchor) = (transport(args), clock::anchor());
-    let fetcher = move || HttpFetch::new(&transport, anchor, trusted).map_err(|error| error.to_string());
+    let page_bytes = config.max_page_bytes;
+    let fetcher =
+        move || HttpFetch::new(&transport, page_bytes, anchor, trusted).map_err(|error| error.to_string());
     let collector = ServerMetrics::start(config, fetcher).context("cannot collect server metrics")?;
     if !collector.is_active() {
         let pages = collector.baseline().to_vec();
@@ -108,7 +110,7 @@ fn config(args: &ScrapeArgs, names: &ArtifactNames) -> Result<ServerMetricsConfi
         timing: Timing { interval: args.interval.unwrap_or(environment.interval), ..environment },
         jsonl: wants("jsonl").then(|| names.server_metrics("jsonl")),
         gpu_jsonl: Some(names.gpu_telemetry()),
-        ..ServerMetricsConfig::default()
+        ..args.page_limits.collector()
     })
 }
 

@@ -39,6 +39,24 @@ fn the_matrix_holds() {
     assert!(wrong.is_empty(), "{} of {} cells:\n{}", wrong.len(), cells.len(), wrong.join("\n"));
 }
 
+/// Every limit of the page is a flag of `profile` with the default told.
+#[test]
+fn the_limits_told_are_the_flags() {
+    let help = crate::run::tokmeter().args(["profile", "--help"]).output().expect("the binary starts");
+    let help = String::from_utf8(help.stdout).expect("text");
+    let mut found = 0;
+    for row in page::page().lines().filter(|row| row.contains("| `--max-")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let (flag, default) = (cells[2].trim_matches('`'), cells[3].split(' ').next().unwrap_or_default());
+        let described =
+            help.split_once(&format!("{flag} <")).unwrap_or_else(|| panic!("{flag} is no flag")).1;
+        let told = described.split_once("[default: ").expect("a default").1.split(']').next();
+        assert_eq!(told, Some(default), "{flag}");
+        found += 1;
+    }
+    assert_eq!(found, 11, "limits in the page");
+}
+
 /// `TOKMETER_WRITE_DOCS=1` writes the page anew.
 #[test]
 fn the_page_is_the_matrix() {

@@ -185,6 +185,41 @@ fn environment_variables_of_the_guide_and_ours_which_win() {
     assert!(run::shown(&output).contains("AIPERF_SERVER_METRICS_COLLECTION_INTERVAL=\"soon\""));
 }
 
+/// Every limit on a page that is reached is told, on the console and in the file, and costs what it says only.
+#[test]
+fn limits_on_pages_are_told() {
+    let sim = run::sim(1.0, 1.0);
+    let place = tempfile::tempdir().expect("a directory");
+    let directory = place.path().display().to_string();
+    let look = |limit: &str| {
+        let flags = ["--duration", "10ms", "--server-metrics-formats", "json", limit];
+        scrape(&[&[&*sim.url(), "--artifact-dir", &directory], &flags[..]].concat())
+    };
+    let metrics = |file: &Value| file["metrics"].as_object().map_or(0, serde_json::Map::len);
+    assert!(look("--max-page-mib=1").status.success());
+    let all = metrics(&json(&read(place.path(), "server_metrics_export.json")));
+    for (limit, notice) in [
+        ("--max-page-families=3", "more families in one page than the limit"),
+        ("--max-page-samples=3", "more samples in one page than the limit"),
+        ("--max-page-labels=0", "more labels of one sample than the limit"),
+        ("--max-series=3", "more than 3 series"),
+    ] {
+        let output = look(limit);
+        let shown = run::shown(&output);
+        let file = json(&read(place.path(), "server_metrics_export.json"));
+        let notices = file["summary"]["notices"].as_array().expect("notices");
+        let told = notices.iter().filter(|told| told.as_str().is_some_and(|told| told.contains(notice)));
+        assert_eq!(told.count(), 1, "{limit}: {notices:?}");
+        assert!(shown.contains(notice) && metrics(&file) < all, "{limit}: {shown}");
+    }
+    // A page of which nothing is left is not read.
+    for (limit, reason) in [("--max-page-mib=0", "limit"), ("--max-page-line-kib=0", "line too long")] {
+        let output = look(limit);
+        assert_eq!(output.status.code(), Some(3), "{}", run::shown(&output));
+        assert!(run::shown(&output).contains(reason), "{}", run::shown(&output));
+    }
+}
+
 #[test]
 fn a_page_that_never_answers_is_left_after_the_reachability_timeout() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -17,7 +17,7 @@ pub enum Method {
 /// What the collector accepts.
 pub const ACCEPT: &str = "text/plain;version=0.0.4";
 
-/// Bytes of the largest page that is read.
+/// Bytes of the largest page that is read, unless another limit is set.
 pub const MAX_PAGE_BYTES: usize = 32 << 20;
 
 /// An answer.
@@ -57,7 +57,7 @@ pub struct FetchError {
 
 /// An HTTP client for pages. It stays on the collector's thread.
 ///
-/// It sends [`ACCEPT`] and asks for no compression, follows no redirect, reads at most [`MAX_PAGE_BYTES`], and
+/// It sends [`ACCEPT`] and asks for no compression, follows no redirect, reads no page beyond its limit ([`MAX_PAGE_BYTES`]), and
 /// reads no body when the content type is `application/json`.
 pub trait Fetch: 'static {
     /// Asks for a page; gives up after `timeout`.

@@ -14,7 +14,7 @@ use tokmeter_http::{
 use tokmeter_record::server::{FetchInstants, Media};
 use tokmeter_record::{ClockAnchor, ErrorClass, MonoNs};
 
-use super::fetch::{ACCEPT, Fetch, FetchError, Fetched, MAX_PAGE_BYTES, Method};
+use super::fetch::{ACCEPT, Fetch, FetchError, Fetched, Method};
 
 /// Headers that only some servers may see: a key for the server under test goes to no other exporter.
 #[derive(Clone, Debug, Default)]
@@ -40,13 +40,14 @@ pub struct HttpFetch {
 }
 
 impl HttpFetch {
-    /// A client that connects like the run's: same trust, proxies, addresses and limits. `anchor` places its
-    /// instants on the wall clock.
+    /// A client that connects like the run's: same trust, proxies, addresses and limits, but for
+    /// `max_page_bytes`. `anchor` places its instants on the wall clock.
     ///
     /// # Errors
     /// When a setting cannot be used.
     pub fn new(
         run: &ClientConfig,
+        max_page_bytes: usize,
         anchor: ClockAnchor,
         trusted: Trusted,
     ) -> Result<HttpFetch, HttpFetchError> {
@@ -54,7 +55,7 @@ impl HttpFetch {
             http_version: HttpVersion::V1,
             reuse: ReuseStrategy::Pooled,
             max_connections: None,
-            limits: Limits { max_body_bytes: MAX_PAGE_BYTES, ..run.limits },
+            limits: Limits { max_body_bytes: max_page_bytes, ..run.limits },
             keep_request: false,
             tcp_info: false,
             ..run.clone()

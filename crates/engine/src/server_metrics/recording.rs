@@ -122,7 +122,7 @@ impl Recording {
     pub(super) fn add(&mut self, target: Target, url: &str, fetched: &Fetched) -> Result<(), NotExposition> {
         match target {
             Target::Server(endpoint) => self.add_server(endpoint, url, fetched),
-            Target::Gpu(source) => self.add_gpu(source, fetched),
+            Target::Gpu(source) => self.add_gpu(source, url, fetched),
         }
     }
 
@@ -137,13 +137,7 @@ impl Recording {
             return Ok(());
         }
         let page = Page::parse(&fetched.body, fetched.media(), &self.limits)?;
-        if let Some(problem) = page.problems.kept.first() {
-            let total = page.problems.total;
-            self.notice_once(
-                format!("{url}: lines that could not be read, {total} in one page; the first: {problem}"),
-                url,
-            );
-        }
+        self.note_problems(url, &page);
         let readings = Readings::of(&page);
         self.store.add(endpoint, &fetched.instants, &readings);
         self.latest.set(url, &readings);
@@ -165,8 +159,9 @@ impl Recording {
         Ok(())
     }
 
-    fn add_gpu(&mut self, source: SourceId, fetched: &Fetched) -> Result<(), NotExposition> {
+    fn add_gpu(&mut self, source: SourceId, url: &str, fetched: &Fetched) -> Result<(), NotExposition> {
         let page = Page::parse(&fetched.body, fetched.media(), &self.limits)?;
+        self.note_problems(url, &page);
         let gpus = read_page(&page);
         let at = fetched.instants.first_byte_ns;
         self.telemetry.add(source, at, &gpus);
@@ -209,10 +204,24 @@ impl Recording {
         self.notices.push(notice);
     }
 
-    /// The same, unless something was already said that begins with `about`.
-    fn notice_once(&mut self, notice: String, about: &str) {
-        if !self.notices.iter().any(|known| known.starts_with(&format!("{about}: lines"))) {
-            self.warn(notice);
+    /// Says what could not be read of a page: the limits that it reached, each once, and its first bad line.
+    fn note_problems(&mut self, url: &str, page: &Page<'_>) {
+        for limit in &page.problems.limits {
+            self.warn_once(format!("{url}: {limit}; what is beyond is left out"), "");
+        }
+        if let Some(problem) = page.problems.kept.iter().find(|problem| !problem.fault.is_limit()) {
+            let total = page.problems.total;
+            self.warn_once(
+                format!("{url}: lines that could not be read"),
+                &format!(", {total} in one page; the first: {problem}"),
+            );
+        }
+    }
+
+    /// The same, unless something was already said that begins like this.
+    fn warn_once(&mut self, beginning: String, details: &str) {
+        if !self.notices.iter().any(|known| known.starts_with(&beginning)) {
+            self.warn(beginning + details);
         }
     }
 

@@ -42,14 +42,16 @@ pub fn start(
         jsonl: wants(args, "jsonl").then(|| settings.names.server_metrics("jsonl")),
         gpu_jsonl: (!given.no_gpu_telemetry).then(|| settings.names.gpu_telemetry()),
         latest,
-        ..ServerMetricsConfig::default()
+        ..given.page_limits.collector()
     };
     let trusted = Trusted {
         origins: settings.request.targets.iter().map(|target| target.origin.clone()).collect(),
         headers: tokmeter_engine::request::RequestBuilder::new(settings.request.clone()).credentials(),
     };
     let (transport, anchor) = (settings.transport.clone(), clock::anchor());
-    let fetcher = move || HttpFetch::new(&transport, anchor, trusted).map_err(|error| error.to_string());
+    let page_bytes = config.max_page_bytes;
+    let fetcher =
+        move || HttpFetch::new(&transport, page_bytes, anchor, trusted).map_err(|error| error.to_string());
     let collector = ServerMetrics::start(config, fetcher).context("cannot collect server metrics")?;
     Ok(Some(collector))
 }

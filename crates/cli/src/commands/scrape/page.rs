@@ -5,19 +5,19 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use anyhow::Result;
-use tokmeter_engine::server_metrics::MAX_PAGE_BYTES;
-use tokmeter_record::server::exposition::Limits;
 use tokmeter_record::server::{Media, Page};
 
+use crate::args::page_limits::PageLimitArgs;
 use crate::args::scrape::PrintFormat;
 use crate::console::{self, server_metrics};
 use crate::exit::{Exit, Failure};
 
 /// Parses the page and prints what is on it.
-pub fn print(path: &Path, format: PrintFormat) -> Result<Exit> {
+pub fn print(path: &Path, format: PrintFormat, limits: &PageLimitArgs) -> Result<Exit> {
     let name = path.display();
-    let body = read(path).map_err(|error| Failure::usage(format!("--page: cannot read {name}: {error}")))?;
-    let page = Page::parse(&body, media(&body), &Limits::default()).map_err(|error| {
+    let body = read(path, limits.page_bytes())
+        .map_err(|error| Failure::usage(format!("--page: cannot read {name}: {error}")))?;
+    let page = Page::parse(&body, media(&body), &limits.page()).map_err(|error| {
         Failure::usage(format!("--page: {name}: {error}"))
             .fix("give a page in Prometheus' text format or OpenMetrics")
     })?;
@@ -32,13 +32,13 @@ pub fn print(path: &Path, format: PrintFormat) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+fn read(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     let source: Box<dyn Read> =
         if path == Path::new("-") { Box::new(io::stdin().lock()) } else { Box::new(File::open(path)?) };
     let mut body = Vec::new();
-    source.take(MAX_PAGE_BYTES as u64 + 1).read_to_end(&mut body)?;
-    match body.len() > MAX_PAGE_BYTES {
-        true => Err(io::Error::other(format!("longer than {MAX_PAGE_BYTES} bytes"))),
+    source.take(max_bytes as u64 + 1).read_to_end(&mut body)?;
+    match body.len() > max_bytes {
+        true => Err(io::Error::other(format!("longer than {max_bytes} bytes (--max-page-mib)"))),
         false => Ok(body),
     }
 }

@@ -9,7 +9,9 @@ use tokmeter_record::server::known::{self, Role};
 use tokmeter_record::server::{PhaseMark, Window};
 use tokmeter_sim::{MetricsMode, MetricsPage as SimPage, MetricsSwitch, RunningSim, Sim, SimConfig};
 
-use super::super::{PageReport, ServerMetrics, ServerMetricsConfig, ServerMetricsOutcome, Timing};
+use super::super::{
+    MAX_PAGE_BYTES, PageReport, ServerMetrics, ServerMetricsConfig, ServerMetricsOutcome, Timing,
+};
 use super::*;
 
 /// Far more than anything here takes, also on a busy machine.
@@ -17,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn fetcher(trusted: Trusted) -> impl FnOnce() -> Result<HttpFetch, String> + Send {
     move || {
-        HttpFetch::new(&ClientConfig::default(), clock::anchor(), trusted).map_err(|error| error.to_string())
+        HttpFetch::new(&ClientConfig::default(), MAX_PAGE_BYTES, clock::anchor(), trusted)
+            .map_err(|error| error.to_string())
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) fn page<'a>(body: &'a [u8], media: Media, limits: &Limits) -> Result<
             Ok(true) => {}
             Ok(false) => break,
             Err(fault) => {
-                assembly.unreadable += u64::from(fault != Fault::TooMany);
+                assembly.unreadable += u64::from(!fault.is_limit() || fault == Fault::LineTooLong);
                 assembly.page.problems.add(limits, number, fault, bytes);
             }
         }
@@ -149,7 +149,7 @@ impl<'a> Assembly<'a, '_> {
             Some(&index) => index,
             None => {
                 if self.page.families.len() >= self.limits.families {
-                    return Err(Fault::TooMany);
+                    return Err(Fault::TooManyFamilies);
                 }
                 let index = self.page.families.len() as u32;
                 self.page.families.push(Family {
@@ -204,7 +204,7 @@ impl<'a> Assembly<'a, '_> {
 
     fn sample(&mut self, raw: RawSample<'a>, arena: usize, line: u32) -> Result<(), Fault> {
         if self.page.samples.len() >= self.limits.samples {
-            return Err(Fault::TooMany);
+            return Err(Fault::TooManySamples);
         }
         let (family, part) = self.resolve(raw.name)?;
         let label_count = edge_last(&mut self.page.labels[arena..], part)?;
@@ -298,9 +298,9 @@ fn edge_last(labels: &mut [Label<'_>], part: Part) -> Result<u16, Fault> {
     let edge = match part {
         Part::Bucket => "le",
         Part::Quantile => "quantile",
-        _ => return u16::try_from(labels.len()).map_err(|_| Fault::TooMany),
+        _ => return u16::try_from(labels.len()).map_err(|_| Fault::TooManyLabels),
     };
     let at = labels.iter().position(|label| label.name == edge).ok_or(Fault::NoEdge)?;
     labels[at..].rotate_left(1);
-    u16::try_from(labels.len() - 1).map_err(|_| Fault::TooMany)
+    u16::try_from(labels.len() - 1).map_err(|_| Fault::TooManyLabels)
 }

@@ -177,7 +177,7 @@ pub(super) fn label_set<'a>(
             return Err(Fault::LabelTwice);
         }
         if labels.len() - first >= limits.labels {
-            return Err(Fault::TooMany);
+            return Err(Fault::TooManyLabels);
         }
         labels.push(Label { name: label, value });
         separator(cursor)?;

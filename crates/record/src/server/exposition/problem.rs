@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// How much of a page is read. A page beyond a limit is cut there, with a [`Fault::TooMany`].
+/// How much of a page is read. A page beyond a limit is cut there, with a fault that
+/// [says which](Fault::is_limit).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Families of a page.
@@ -66,9 +67,25 @@ pub enum Fault {
     /// The line is longer than [`Limits::line_bytes`].
     #[error("line too long")]
     LineTooLong,
-    /// More families, samples or labels than [`Limits`] allow.
-    #[error("too many families, samples or labels")]
-    TooMany,
+    /// More families than [`Limits::families`].
+    #[error("more families in one page than the limit")]
+    TooManyFamilies,
+    /// More sample lines than [`Limits::samples`].
+    #[error("more samples in one page than the limit")]
+    TooManySamples,
+    /// More labels than [`Limits::labels`].
+    #[error("more labels of one sample than the limit")]
+    TooManyLabels,
+}
+
+impl Fault {
+    /// Whether the line itself may be well-formed and only a limit keeps it out.
+    pub fn is_limit(self) -> bool {
+        matches!(
+            self,
+            Fault::LineTooLong | Fault::TooManyFamilies | Fault::TooManySamples | Fault::TooManyLabels
+        )
+    }
 }
 
 /// One line that was not read.
@@ -95,6 +112,8 @@ pub struct Problems {
     pub kept: Vec<Problem>,
     /// How many there were in all.
     pub total: u64,
+    /// The limits that were reached, each once.
+    pub limits: Vec<Fault>,
 }
 
 const EXCERPT_BYTES: usize = 80;
@@ -102,6 +121,9 @@ const EXCERPT_BYTES: usize = 80;
 impl Problems {
     pub(super) fn add(&mut self, limits: &Limits, line: u32, fault: Fault, text: &[u8]) {
         self.total += 1;
+        if fault.is_limit() && !self.limits.contains(&fault) {
+            self.limits.push(fault);
+        }
         if self.kept.len() < limits.problems.max(1) {
             let cut = &text[..text.len().min(EXCERPT_BYTES)];
             let excerpt = String::from_utf8_lossy(cut).into_owned();

@@ -256,6 +256,10 @@ fn limits_cut_the_page() {
     assert_eq!((page.families.len(), page.sample_count()), (2, 3));
     assert_eq!(page.problems.total, 4);
     assert_eq!(page.problems.kept.len(), 2);
+    // Each limit is told once, also those whose lines are no longer kept.
+    let reached = [Fault::TooManyFamilies, Fault::TooManyLabels, Fault::TooManySamples, Fault::LineTooLong];
+    assert_eq!(page.problems.limits, reached);
+    assert!(parse("a 1\nb{ 2\n").problems.limits.is_empty());
 }
 
 #[test]
