@@ -33,6 +33,7 @@ fn joined(each: &[Evidence], summary: &RunSummary) -> Evidence {
         kernel_stamps: (summary.counts.succeeded > 0)
             .then(|| lag.and_then(|lag| lag.count).unwrap_or(0) as f64 / summary.counts.succeeded as f64),
         shard_busy: worst(|one| one.shard_busy),
+        core_wait_ms: worst(|one| one.core_wait_ms),
         throttled_share: worst(|one| one.throttled_share),
         steal_share: worst(|one| one.steal_share),
         decode_stalls: total(|one| one.decode_stalls),
