@@ -5,7 +5,7 @@
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-all=(test_checkers test_export_checkers test_promql parser scrape profile exports aa truth crlf nginx tshark har busy
+all=(test_checkers test_export_checkers test_promql parser scrape profile exports aa truth crlf nginx tshark har busy starved
   dynamo clients prometheus chromium dashboard kubernetes slurm)
 [ $# -gt 0 ] && all=("$@")
 
