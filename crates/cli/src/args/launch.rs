@@ -79,7 +79,7 @@ pub struct SlurmArgs {
 pub struct KubernetesArgs {
     #[command(flatten)]
     pub job: JobArgs,
-    /// Image that holds tokmeter (recipe: deploy/oci)
+    /// Image that holds tokmeter (built by you: `FROM scratch` and a static program will do)
     #[arg(long, value_name = "IMAGE")]
     pub image: String,
     /// Namespace of the job

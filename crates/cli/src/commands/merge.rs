@@ -25,7 +25,7 @@ use super::profile::verdict;
 use crate::args::merge::MergeArgs;
 use crate::console::width;
 use crate::exit::{Exit, Failure};
-use join::{JoinError, Joined};
+use join::{JoinError, Joined, Source};
 use parts::{Part, Parts};
 use report::Rank;
 
@@ -80,7 +80,8 @@ fn join_records(parts: &[Part], names: &ArtifactNames) -> Result<Joined> {
                 .fix("run the ranks with --export-level records (the default)")
         })?;
         let file = source::open(&path).map_err(|error| Failure::usage(error.to_string()))?;
-        opened.push((path.display().to_string(), file));
+        let may_be_cut = part.document.tokmeter.contains_key("recovered");
+        opened.push(Source { name: path.display().to_string(), from: file, may_be_cut });
     }
     let mut joined = None;
     replace(&names.records(), |file| match join::join(opened, options(&parts[0]), file) {

@@ -17,6 +17,7 @@ use tokmeter_record::statistics::{Options, RunStatistics, RunSummary, Window};
 use tokmeter_record::time::WallNs;
 
 use super::profile::files::{self, Beginning};
+use super::profile::ranks::KEY;
 use crate::args::recover::RecoverArgs;
 use crate::console::harmless;
 use crate::exit::{Exit, Failure};
@@ -116,6 +117,10 @@ fn document(recovered: &Recovered, beginning: Option<Beginning>) -> SummaryDocum
         document.tokmeter.extend(facts);
     }
     if let Some(beginning) = beginning {
+        if let Some(mut rank) = beginning.rank {
+            rank.start.actual_ns = recovered.window.start;
+            document.tokmeter.insert(KEY.to_owned(), json!(rank));
+        }
         document.benchmark_id = Some(beginning.benchmark_id.clone());
         document.input_config = Some(beginning.input_config);
         document.run_info = Some(RunInfo {

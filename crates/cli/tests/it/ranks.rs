@@ -65,7 +65,8 @@ fn assert_alike(a: &Value, b: &Value, metric: &str) {
 fn ranks_together_send_the_schedule_of_one_and_merge_to_its_summary() {
     let place = tempfile::tempdir().unwrap();
     let (one, shared) = (place.path().join("one"), place.path().join("shared"));
-    let at = format!("{:.3}", now_s() + 4.0);
+    let start_s = now_s() as u64 + 5;
+    let at = start_s.to_string();
     let load =
         ["--request-rate", "60", "--request-count", "50", "--isl", "20", "--osl", "4", "--random-seed", "9"];
     let ranks = logging_sim();
@@ -107,10 +108,9 @@ fn ranks_together_send_the_schedule_of_one_and_merge_to_its_summary() {
         |key: &str| records.iter().map(|record| record["metadata"][key].to_string()).collect::<BTreeSet<_>>();
     assert_eq!((records.len(), distinct("session_num").len(), distinct("x_request_id").len()), (50, 50, 50));
     assert_eq!(distinct("conversation_id").len(), 50);
-    let asked: f64 = at.parse().unwrap();
     for (rank, part) in merged["tokmeter"]["merged"]["parts"].as_array().unwrap().iter().enumerate() {
         assert_eq!((&part["rank"], &part["ranks"]), (&rank.into(), &3.into()));
-        assert_eq!(part["start"]["intended_ns"].as_u64().unwrap() as f64 / 1e9, asked);
+        assert_eq!(part["start"]["intended_ns"].as_u64(), Some(start_s * 1_000_000_000));
         assert!(
             part["start"]["actual_ns"].is_u64() && part["clock_against_first"]["ahead_ms"].is_number(),
             "{part}"
@@ -222,6 +222,46 @@ fn a_rank_that_comes_late_is_named() {
     assert!(late >= 29_000.0, "{late}");
     // Late, and not in a hurry: the schedule keeps its distances.
     assert_eq!(sim.counters().completed, 8);
+}
+
+#[test]
+fn a_rank_that_was_killed_is_recovered_and_merged() {
+    let place = tempfile::tempdir().unwrap();
+    let sim = run::sim(5.0, 1.0);
+    let load = ["--concurrency", "2", "--benchmark-duration", "600", "--osl", "2", "--random-seed", "1"];
+    let mut children: Vec<Child> =
+        (0..2).map(|rank| start(&sim, place.path(), &load, &format!("{rank}/2"))).collect();
+    // Records are flushed at least once a second.
+    let records = |rank: u32| place.path().join(format!("rank-{rank}/profile_export.jsonl"));
+    let has_lines = |rank: u32| std::fs::metadata(records(rank)).is_ok_and(|file| file.len() > 2_000);
+    while !(has_lines(0) && has_lines(1)) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let killed = children.pop().unwrap();
+    let kill = |signal: &str, child: &Child| {
+        let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    kill("-KILL", &killed);
+    killed.wait_with_output().unwrap();
+    kill("-INT", &children[0]);
+    children.pop().unwrap().wait_with_output().unwrap();
+
+    let whole = place.path().to_str().unwrap();
+    let refused = merge(&[whole]);
+    assert_eq!(refused.status.code(), Some(2), "{}", run::shown(&refused));
+    let recovered = run::tokmeter().arg("recover").arg(place.path().join("rank-1")).output().unwrap();
+    assert_eq!(recovered.status.code(), Some(0), "{}", run::shown(&recovered));
+    let merged = merge(&[whole]);
+    assert_eq!(merged.status.code(), Some(0), "{}", run::shown(&merged));
+    let (summary, records) = (run::summary(place.path()), run::records(place.path()));
+    assert_eq!(
+        (&summary["is_complete"], &summary["was_cancelled"]),
+        (&Value::Bool(false), &Value::Bool(true))
+    );
+    let parts = summary["tokmeter"]["merged"]["parts"].as_array().unwrap();
+    let counted: u64 = parts.iter().map(|part| part["records"].as_u64().unwrap()).sum();
+    assert_eq!((parts.len(), counted), (2, records.len() as u64));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
 
+use tokmeter_record::analysis::MAX_LINE_BYTES;
 use tokmeter_record::format::records::{ReadError, RecordReader};
 use tokmeter_record::statistics::{Options, RunStatistics};
 
@@ -23,26 +24,46 @@ pub struct Joined {
     pub records: Vec<u64>,
 }
 
-/// Reads every part once: each record goes into the statistics, each byte into `output`. Memory is that of the
+/// The records of one part.
+pub struct Source<R> {
+    /// For messages.
+    pub name: String,
+    /// JSON lines.
+    pub from: R,
+    /// Its process was killed: the last line may be half a one, which is left out.
+    pub may_be_cut: bool,
+}
+
+/// Reads every part once: each record goes into the statistics, each line into `output`. Memory is that of the
 /// statistics, whatever the number of records.
 ///
 /// # Errors
 /// The first line that is no record, or what keeps the output from being written.
 pub fn join<R: Read>(
-    parts: impl IntoIterator<Item = (String, R)>,
+    parts: impl IntoIterator<Item = Source<R>>,
     options: Options,
     output: impl Write,
 ) -> Result<Joined, JoinError> {
-    let output = RefCell::new(Output { to: output, ends_line: true, failed: None });
+    let output = RefCell::new(Output { to: output, unended: Vec::new(), failed: None });
     let mut joined = Joined { statistics: RunStatistics::new(options), records: Vec::new() };
-    for (name, from) in parts {
+    for Source { name, from, may_be_cut } in parts {
         let mut count = 0;
-        for record in RecordReader::new(name, Copied { from, output: &output }) {
-            let record = record.map_err(|error| match output.borrow_mut().failed.take() {
-                Some(failed) => JoinError::Write(failed),
-                None => JoinError::Record(error),
-            })?;
-            joined.statistics.add(&record);
+        let mut reader = RecordReader::new(name, Copied { from, output: &output });
+        while let Some(record) = reader.next() {
+            match record {
+                Ok(record) => joined.statistics.add(&record),
+                Err(error) => {
+                    if let Some(failed) = output.borrow_mut().failed.take() {
+                        return Err(JoinError::Write(failed));
+                    }
+                    let is_half = reader.next().is_none() && !output.borrow().unended.is_empty();
+                    if !(may_be_cut && is_half) {
+                        return Err(JoinError::Record(error));
+                    }
+                    output.borrow_mut().unended.clear();
+                    break;
+                }
+            }
             count += 1;
         }
         joined.records.push(count);
@@ -54,15 +75,34 @@ pub fn join<R: Read>(
 
 struct Output<W> {
     to: W,
-    ends_line: bool,
+    /// The begin of a line whose end was not read yet.
+    unended: Vec<u8>,
     failed: Option<io::Error>,
 }
 
 impl<W: Write> Output<W> {
+    /// Writes all whole lines.
+    fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let whole = memchr::memrchr(b'\n', bytes).map_or(0, |place| place + 1);
+        if whole > 0 {
+            self.to.write_all(&self.unended)?;
+            self.to.write_all(&bytes[..whole])?;
+            self.unended.clear();
+        }
+        self.unended.extend_from_slice(&bytes[whole..]);
+        if self.unended.len() > MAX_LINE_BYTES {
+            // The reader refuses such a line, and with it the output.
+            self.unended.clear();
+        }
+        Ok(())
+    }
+
     /// The next part begins a line of its own.
     fn end_line(&mut self) -> io::Result<()> {
-        if !std::mem::replace(&mut self.ends_line, true) {
-            self.to.write_all(b"\n")?;
+        if !self.unended.is_empty() {
+            self.unended.push(b'\n');
+            self.to.write_all(&self.unended)?;
+            self.unended.clear();
         }
         Ok(())
     }
@@ -78,12 +118,9 @@ impl<R: Read, W: Write> Read for Copied<'_, R, W> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.from.read(buffer)?;
         let mut output = self.output.borrow_mut();
-        if let Some(last) = buffer[..length].last() {
-            output.ends_line = *last == b'\n';
-            if let Err(error) = output.to.write_all(&buffer[..length]) {
-                output.failed = Some(error);
-                return Err(io::Error::other("the joined records cannot be written"));
-            }
+        if let Err(error) = output.push(&buffer[..length]) {
+            output.failed = Some(error);
+            return Err(io::Error::other("the joined records cannot be written"));
         }
         Ok(length)
     }
@@ -99,6 +136,10 @@ mod tests {
     use tokmeter_record::{BenchmarkPhase, ErrorClass, RequestError, RequestRecord, WallNs};
 
     use super::*;
+
+    fn source(from: &[u8], may_be_cut: bool) -> Source<&[u8]> {
+        Source { name: "a".to_owned(), from, may_be_cut }
+    }
 
     const START: u64 = 1_795_322_200_000_000_000;
 
@@ -148,7 +189,7 @@ mod tests {
     /// The metrics of a summary as JSON numbers by name.
     fn summary(parts: &[Vec<u8>], options: &Options) -> (serde_json::Value, Vec<u8>) {
         let mut all = Vec::new();
-        let named = parts.iter().enumerate().map(|(index, part)| (format!("part {index}"), &part[..]));
+        let named = parts.iter().map(|part| source(part, false));
         let joined = join(named, options.clone(), &mut all).expect("records");
         let window = Window::new(WallNs(START), WallNs(START + 120_000_000_000));
         let document = SummaryDocument::of(&joined.statistics.finish(&window), &window);
@@ -222,15 +263,23 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_record_is_named() {
-        let good = record(0, 1, 5, &[], false);
-        let mut broken = lines(&[&good]);
-        broken.extend_from_slice(b"{\"metadata\":");
-        let parts = [("a".to_owned(), &broken[..])];
-        let Err(JoinError::Record(error)) = join(parts, Options::default(), io::sink()) else {
+    fn half_a_line_is_refused_unless_its_process_was_killed() {
+        let good = lines(&[&record(0, 1, 5, &[], false)]);
+        let half = [&good[..], b"{\"metadata\":"].concat();
+        let Err(JoinError::Record(error)) = join([source(&half, false)], Options::default(), io::sink())
+        else {
             panic!("half a line is no record");
         };
         assert!(error.to_string().starts_with("a, line 2: "), "{error}");
+        let mut all = Vec::new();
+        let joined = join([source(&half, true), source(&good, false)], Options::default(), &mut all);
+        assert_eq!(joined.expect("only the last line is cut").records, [1, 1]);
+        assert_eq!(all, [&good[..], &good].concat());
+        // A bad line with others after it was not cut by a kill.
+        for broken in [[b"{\n", &good[..]].concat(), [&good[..], b"{\n"].concat()] {
+            let joined = join([source(&broken, true)], Options::default(), io::sink());
+            assert!(matches!(joined, Err(JoinError::Record(_))));
+        }
     }
 
     #[test]
@@ -245,7 +294,7 @@ mod tests {
             }
         }
         let text = lines(&[&record(0, 1, 5, &[], false)]);
-        let joined = join([("a".to_owned(), &text[..])], Options::default(), Full);
+        let joined = join([source(&text, false)], Options::default(), Full);
         assert!(matches!(joined, Err(JoinError::Write(error)) if error.kind() == io::ErrorKind::StorageFull));
     }
 }

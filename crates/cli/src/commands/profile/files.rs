@@ -14,6 +14,7 @@ use tokmeter_record::format::ready::ResultsReady;
 use tokmeter_record::format::summary_csv;
 use tokmeter_record::format::summary_json::{RunInfo, SummaryDocument};
 use tokmeter_record::format::timeslices::TimeslicesDocument;
+use tokmeter_record::ranks::RankFacts;
 use tokmeter_record::statistics::Window;
 
 use super::{Finished, asked, phases, ranks, report, server_metrics, window};
@@ -53,6 +54,9 @@ pub struct Beginning {
     pub random_seed: Option<u64>,
     /// As typed, secrets redacted.
     pub cli_command: String,
+    /// Its place in a run that several machines share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank: Option<RankFacts>,
 }
 
 /// Hidden, and only there while the run goes on.
@@ -69,6 +73,7 @@ pub fn begin(settings: &ProfileSettings, command_line: &str) -> Result<()> {
         input_config: settings.input_config.clone(),
         random_seed: settings.seed_given.then_some(settings.seed.0),
         cli_command: command_line.to_owned(),
+        rank: ranks::before(settings),
     };
     replace(&beginning_path(&settings.names), |file| {
         serde_json::to_writer(file, &beginning).map_err(io::Error::other)

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::Result;
 use tokmeter_http::clock;
-use tokmeter_record::WallNs;
 use tokmeter_record::ranks::{FileServerClock, RankClock, RankFacts, RankStart};
+use tokmeter_record::{ClockAnchor, WallNs};
 
 use super::Finished;
 use crate::args::profile::ProfileArgs;
@@ -43,9 +43,23 @@ pub fn tell_wait(settings: &ProfileSettings) {
 
 /// What the summary says of this rank; `None` when the run is not shared.
 pub fn facts(finished: &Finished) -> Option<RankFacts> {
-    let settings = &finished.settings;
-    let rank = settings.rank.as_ref()?;
     let profiling = finished.outcome.profiling();
+    let start = RankStart {
+        intended_ns: finished.settings.start_at,
+        actual_ns: profiling.map(|phase| phase.start),
+        late_ms: profiling.and_then(|phase| phase.late_ns).map(|ns| ns as f64 / 1e6),
+    };
+    of(&finished.settings, start, finished.outcome.anchors.1)
+}
+
+/// The same before the load: what `recover` leaves to `merge` of a rank that was killed.
+pub fn before(settings: &ProfileSettings) -> Option<RankFacts> {
+    let start = RankStart { intended_ns: settings.start_at, ..RankStart::default() };
+    of(settings, start, clock::anchor())
+}
+
+fn of(settings: &ProfileSettings, start: RankStart, anchor: ClockAnchor) -> Option<RankFacts> {
+    let rank = settings.rank.as_ref()?;
     let word = |path: &str| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
     Some(RankFacts {
         rank: rank.rank,
@@ -55,13 +69,9 @@ pub fn facts(finished: &Finished) -> Option<RankFacts> {
         run_id: settings.run_id.clone(),
         random_seed: settings.seed.0,
         host: word("/proc/sys/kernel/hostname"),
-        start: RankStart {
-            intended_ns: settings.start_at,
-            actual_ns: profiling.map(|phase| phase.start),
-            late_ms: profiling.and_then(|phase| phase.late_ns).map(|ns| ns as f64 / 1e6),
-        },
+        start,
         clock: RankClock {
-            anchor: finished.outcome.anchors.1,
+            anchor,
             boot_id: word("/proc/sys/kernel/random/boot_id"),
             synchronized: synchronized(),
             clocksource: word("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
