@@ -88,6 +88,20 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_set_back_spoils_no_stamp() {
+        // The anchor says the wall clock was an hour ahead of what it is: it was set back since.
+        let mut anchor = clock::anchor();
+        anchor.mono_ns -= 2_000_000;
+        anchor.wall_ns += 3_600_000_000_000;
+        let line = line(anchor);
+        assert_eq!(line.mono(anchor.wall_ns + 1_000, clock::now()), None, "from before the step");
+        assert!(line.stepped_at.get() > 0);
+        let (wall, now) = (clock::wall_now(), clock::now());
+        let at = line.mono(wall.0, now).expect("a stamp from after the step is believed");
+        assert!(now.0 - at.0 < 1_000_000_000, "{} ns apart", now.0 - at.0);
+    }
+
+    #[test]
     fn a_stamp_from_the_future_is_refused() {
         let line = RealtimeLine::new();
         assert_eq!(line.mono(clock::wall_now().0 + 5_000_000, clock::now()), None);
