@@ -153,6 +153,7 @@ mod tests {
         assert_eq!((exemplar.trace_id, exemplar.value), (trace, 0.7));
     }
 
+    /// Runs under Miri, too, which draws the order of relaxed operations.
     #[test]
     fn threads_lose_no_observation() {
         const EACH: u64 = 20;
