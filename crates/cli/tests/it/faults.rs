@@ -1,6 +1,7 @@
 //! Faults of servers, networks and this machine: nothing is lost, and every failure is told apart.
 
 mod case;
+mod expiry;
 mod host;
 mod judge;
 mod page;

@@ -153,6 +153,29 @@ mod tests {
         assert_eq!((exemplar.trace_id, exemplar.value), (trace, 0.7));
     }
 
+    /// Runs under Miri, too, which draws the order of relaxed operations.
+    #[test]
+    fn threads_lose_no_observation() {
+        const EACH: u64 = 20;
+        let histogram = Histogram::new(Metric::FrontendProcessing.spec());
+        let gauge = Gauge::default();
+        std::thread::scope(|scope| {
+            for thread in 0..3 {
+                let (histogram, gauge) = (&histogram, &gauge);
+                scope.spawn(move || {
+                    for number in 0..EACH {
+                        histogram.observe(1_000_000 * (thread * EACH + number));
+                        gauge.add(1.0);
+                    }
+                });
+            }
+        });
+        assert_eq!(histogram.count(), 3 * EACH);
+        let milliseconds: u64 = (0..3 * EACH).sum();
+        assert!((histogram.sum() - milliseconds as f64 / 1e3).abs() < 1e-9, "{}", histogram.sum());
+        assert_eq!(gauge.value(), 60.0);
+    }
+
     #[test]
     fn a_gauge_moves_both_ways() {
         let gauge = Gauge::default();

@@ -171,3 +171,44 @@ pub(crate) fn tcp_info(fd: BorrowedFd<'_>) -> Option<TcpInfo> {
 pub(crate) fn tcp_info(_fd: BorrowedFd<'_>) -> Option<TcpInfo> {
     None
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// Control messages `(level, kind, seconds, nanoseconds)`, laid out as the kernel does (cmsg(3)), and read.
+    fn stamp_of(messages: &[(libc::c_int, libc::c_int, i64, i64)]) -> Option<u64> {
+        const BYTES: u32 = size_of::<libc::timespec>() as u32 * 3;
+        let mut control = Control(MaybeUninit::zeroed());
+        // SAFETY: plain arithmetic.
+        let (length, space) = unsafe { (libc::CMSG_LEN(BYTES) as usize, libc::CMSG_SPACE(BYTES) as usize) };
+        assert!(messages.len() * space <= size_of::<Control>(), "the buffer holds them");
+        // SAFETY: all-zero is a valid `msghdr`.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        message.msg_control = (&raw mut control.0).cast();
+        message.msg_controllen = (messages.len() * space) as _;
+        for (number, (level, kind, seconds, nanoseconds)) in messages.iter().enumerate() {
+            // SAFETY: inside the buffer (checked above), at a multiple of the alignment of a header.
+            unsafe {
+                let header = message.msg_control.byte_add(number * space).cast::<libc::cmsghdr>();
+                (*header).cmsg_len = length as _;
+                (*header).cmsg_level = *level;
+                (*header).cmsg_type = *kind;
+                let stamp = libc::timespec { tv_sec: *seconds, tv_nsec: *nanoseconds };
+                libc::CMSG_DATA(header).cast::<libc::timespec>().write_unaligned(stamp);
+            }
+        }
+        software_stamp(&message)
+    }
+
+    /// Runs under Miri, too: every read stays inside the control buffer.
+    #[test]
+    fn the_stamp_is_found_among_control_messages() {
+        let stamp = (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, 7, 9);
+        assert_eq!(stamp_of(&[stamp]), Some(7_000_000_009));
+        assert_eq!(stamp_of(&[]), None);
+        assert_eq!(stamp_of(&[(libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, 0, 0)]), None, "no software stamp");
+        assert_eq!(stamp_of(&[(libc::SOL_IP, libc::SCM_TIMESTAMPING, 7, 9)]), None, "of another level");
+        assert_eq!(stamp_of(&[(libc::SOL_SOCKET, libc::SCM_RIGHTS, 7, 9)]), None, "of another kind");
+    }
+}

@@ -63,13 +63,17 @@ mod tests {
         RealtimeLine { anchor: Cell::new(anchor), stepped_at: Cell::new(0) }
     }
 
+    /// A stamp lies between the monotonic readings before and after it, however long this thread was kept waiting.
+    fn assert_stamp_of_now(line: &RealtimeLine) {
+        let (before, wall, after) = (clock::now(), clock::wall_now(), clock::now());
+        let at = line.mono(wall.0, after).expect("a stamp from just now is believed");
+        let slack = line.anchor.get().uncertainty_ns + 1_000;
+        assert!(before.0 <= at.0 + slack && at.0 <= after.0, "{before:?} {at:?} {after:?} +- {slack}");
+    }
+
     #[test]
     fn a_stamp_of_now_is_now() {
-        let line = RealtimeLine::new();
-        let wall = clock::wall_now();
-        let now = clock::now();
-        let at = line.mono(wall.0, now).expect("a stamp from just now is believed");
-        assert!(now.0 - at.0 < 1_000_000, "{} ns apart", now.0 - at.0);
+        assert_stamp_of_now(&RealtimeLine::new());
     }
 
     #[test]
@@ -85,6 +89,18 @@ mod tests {
         // Stamps taken after it are believed again.
         let wall = clock::wall_now();
         assert!(line.mono(wall.0, clock::now()).is_some());
+    }
+
+    #[test]
+    fn a_clock_set_back_spoils_no_stamp() {
+        // The anchor says the wall clock was an hour ahead of what it is: it was set back since.
+        let mut anchor = clock::anchor();
+        anchor.mono_ns -= 2_000_000;
+        anchor.wall_ns += 3_600_000_000_000;
+        let line = line(anchor);
+        assert_eq!(line.mono(anchor.wall_ns + 1_000, clock::now()), None, "from before the step");
+        assert!(line.stepped_at.get() > 0);
+        assert_stamp_of_now(&line);
     }
 
     #[test]

@@ -57,11 +57,7 @@ fn serve(mut stream: TcpStream, server: Server, seen: &Mutex<Vec<String>>) {
     };
     while then == Then::Keep {
         let Some(head) = read_request(&mut stream) else { return };
-        let id = head.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("x-request-id").then(|| value.trim().to_owned())
-        });
-        seen.lock().expect("no panic while it is held").extend(id);
+        seen.lock().expect("no panic while it is held").extend(request_id(&head));
         then = match server {
             Server::Raw(answer) => answer(&mut stream),
             _ => Then::Hold,
@@ -79,7 +75,7 @@ fn drain(stream: &mut TcpStream) {
 }
 
 /// The head of the next request, after its body was read too.
-fn read_request(stream: &mut TcpStream) -> Option<String> {
+pub fn read_request(stream: &mut impl Read) -> Option<String> {
     let (mut bytes, mut byte) = (Vec::new(), [0]);
     while !bytes.ends_with(b"\r\n\r\n") {
         stream.read_exact(&mut byte).ok()?;
@@ -95,8 +91,16 @@ fn read_request(stream: &mut TcpStream) -> Option<String> {
     Some(head)
 }
 
+/// Its `X-Request-ID`.
+pub fn request_id(head: &str) -> Option<String> {
+    head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("x-request-id").then(|| value.trim().to_owned())
+    })
+}
+
 /// A complete stream of two tokens, ended by these events.
-fn answer(end: &str) -> Vec<u8> {
+pub fn answer(end: &str) -> Vec<u8> {
     let event = |delta: &str, finish: &str| {
         format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n")
     };
