@@ -53,7 +53,6 @@ impl PageLimitArgs {
     pub fn collector(&self) -> ServerMetricsConfig {
         ServerMetricsConfig {
             limits: self.page(),
-            max_page_bytes: self.page_bytes(),
             store: StoreLimits {
                 series: self.max_series,
                 bytes: self.max_series_mib.saturating_mul(1 << 20),

@@ -54,7 +54,7 @@ fn collect(args: &ScrapeArgs) -> Result<Exit> {
     let control = RunControl::default();
     signal::stop_on_interrupt(control.clone()).context("cannot listen for signals")?;
     let (transport, anchor) = (transport(args), clock::anchor());
-    let page_bytes = config.max_page_bytes;
+    let page_bytes = args.page_limits.page_bytes();
     let fetcher =
         move || HttpFetch::new(&transport, page_bytes, anchor, trusted).map_err(|error| error.to_string());
     let collector = ServerMetrics::start(config, fetcher).context("cannot collect server metrics")?;

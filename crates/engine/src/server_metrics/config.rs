@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokmeter_record::server::StoreLimits;
 use tokmeter_record::server::exposition::Limits;
 
-use super::fetch::MAX_PAGE_BYTES;
 use super::latest::LatestGauges;
 
 /// Where a page's URL comes from; decides how loudly its absence is told.
@@ -32,7 +31,7 @@ pub struct MetricsPage {
 }
 
 /// What the collector does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ServerMetricsConfig {
     /// Pages to read; of equal URLs the first one counts.
     pub pages: Vec<MetricsPage>,
@@ -40,8 +39,6 @@ pub struct ServerMetricsConfig {
     pub timing: Timing,
     /// How much of a page is read.
     pub limits: Limits,
-    /// Bytes of the largest page; a larger one is a failed scrape.
-    pub max_page_bytes: usize,
     /// How much is kept.
     pub store: StoreLimits,
     /// `server_metrics_export.jsonl`, when wanted.
@@ -50,21 +47,6 @@ pub struct ServerMetricsConfig {
     pub gpu_jsonl: Option<PathBuf>,
     /// Where a display finds the newest gauges.
     pub latest: LatestGauges,
-}
-
-impl Default for ServerMetricsConfig {
-    fn default() -> Self {
-        ServerMetricsConfig {
-            pages: Vec::new(),
-            timing: Timing::default(),
-            limits: Limits::default(),
-            max_page_bytes: MAX_PAGE_BYTES,
-            store: StoreLimits::default(),
-            jsonl: None,
-            gpu_jsonl: None,
-            latest: LatestGauges::default(),
-        }
-    }
 }
 
 impl ServerMetricsConfig {

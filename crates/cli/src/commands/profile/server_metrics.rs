@@ -49,7 +49,7 @@ pub fn start(
         headers: tokmeter_engine::request::RequestBuilder::new(settings.request.clone()).credentials(),
     };
     let (transport, anchor) = (settings.transport.clone(), clock::anchor());
-    let page_bytes = config.max_page_bytes;
+    let page_bytes = given.page_limits.page_bytes();
     let fetcher =
         move || HttpFetch::new(&transport, page_bytes, anchor, trusted).map_err(|error| error.to_string());
     let collector = ServerMetrics::start(config, fetcher).context("cannot collect server metrics")?;
