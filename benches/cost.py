@@ -6,31 +6,8 @@ It builds what it needs. oha, when it is on the PATH, is a further row. CPU seco
 accounting of the finished process (user and system), start-up included unless the column says otherwise.
 """
 import argparse, os, shutil, statistics, subprocess, tempfile, time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-RELEASE = ROOT / "target/release"
-
-
-def build():
-    for target in (["--package", "tokmeter"], ["--package", "tokmeter-http", "--example", "limit"]):
-        subprocess.run(["cargo", "build", "--release", "--quiet", *target], cwd=ROOT, check=True)
-
-
-class Simulator:
-    """`tokmeter sim` as a process of its own."""
-
-    def __init__(self, *flags):
-        command = [RELEASE / "tokmeter", "sim", "--port", "0", "--log-without-writes", *flags]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.url = self.process.stdout.readline().split()[-1]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
+from simulator import RELEASE, Simulator, build
 
 
 def measure(command):
@@ -65,7 +42,7 @@ def table(title, rows):
 def short_streams(rounds, directory, flush):
     """`per-event`: the server writes each token by itself. `coalesce`: a whole answer in one write, one read."""
     requests, tokens, concurrency = 20_000, 16, 128
-    with Simulator("--ttft-ms", "0", "--itl-ms", "0", "--flush", flush) as sim:
+    with Simulator("--log-without-writes", "--ttft-ms", "0", "--itl-ms", "0", "--flush", flush) as sim:
         address = sim.url.removeprefix("http://")
         rows = [("limit client", [RELEASE / "examples/limit", address, concurrency, requests, tokens]),
                 ("tokmeter, all defaults", profile(sim.url, directory, concurrency, requests, tokens)),
@@ -84,7 +61,7 @@ def short_streams(rounds, directory, flush):
 
 
 def start_up(rounds, directory):
-    with Simulator("--ttft-ms", "0", "--itl-ms", "0") as sim:
+    with Simulator("--log-without-writes", "--ttft-ms", "0", "--itl-ms", "0") as sim:
         help_runs = [measure([RELEASE / "tokmeter", "--help"]) for _ in range(rounds)]
         one = [measure(profile(sim.url, directory, 1, 1, 4)) for _ in range(rounds)]
     size = (RELEASE / "tokmeter").stat().st_size / 2**20
@@ -94,7 +71,7 @@ def start_up(rounds, directory):
 
 def many_requests(directory):
     requests, tokens = 100_000, 100
-    with Simulator("--ttft-ms", "0", "--itl-ms", "0", "--flush", "coalesce") as sim:
+    with Simulator("--log-without-writes", "--ttft-ms", "0", "--itl-ms", "0", "--flush", "coalesce") as sim:
         cpu, wall, peak = measure(profile(sim.url, directory, 128, requests, tokens))
     print(f"\n{requests} requests of {tokens} tokens: peak {peak:.0f} MiB, {cpu:.1f} s CPU "
           f"({cpu / requests / tokens * 1e6:.2f} s per million tokens), {wall:.1f} s")

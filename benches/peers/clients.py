@@ -8,8 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-RELEASE = ROOT / "target/release"
+from simulator import RELEASE, ROOT
+
 MODEL = "sim-model"
 
 

@@ -10,38 +10,14 @@ import datetime
 import json
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from clients import MODEL, RELEASE, ROOT, Limit, Wrk, present
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from clients import MODEL, Limit, Wrk, present
 from measure import measure
-
-
-class Simulator:
-    """`tokmeter sim` as a process of its own, with its log in a file."""
-
-    def __init__(self, log, *flags):
-        command = [RELEASE / "tokmeter", "sim", "--port", "0", "--model", MODEL, "--log", log, *map(str, flags)]
-        self.log, self.process = Path(log), subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.url = self.process.stdout.readline().split()[-1]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
-
-    def served(self):
-        """The log so far; whole once the server has ended."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line]
-
-
-def build():
-    for target in (["--package", "tokmeter"], ["--package", "tokmeter-http", "--example", "limit"]):
-        subprocess.run(["cargo", "build", "--release", "--quiet", *target], cwd=ROOT, check=True)
+from simulator import ROOT, Simulator, build
 
 
 def quantile(values, q):
@@ -55,7 +31,6 @@ def table(title, head, rows):
     return "\n".join(lines) + "\n"
 
 
-
 def cost_of_streams(clients, rounds, tokens, concurrency, sizes, scratch):
     """CPU of a request without start-up, and memory of the long run."""
     costs = {client.name: [] for client in clients}
@@ -64,7 +39,7 @@ def cost_of_streams(clients, rounds, tokens, concurrency, sizes, scratch):
             long, short = (sizes[client.name] if client.name in sizes else sizes["others"])
             name = scratch / f"{client.name.split()[0]}.{tokens}.{round_}"
             flags = ("--flush", "per-event", "--ttft-ms", 0, "--itl-ms", 0, "--log-without-writes")
-            with Simulator(f"{name}.sim.jsonl", *flags) as sim:
+            with Simulator("--model", MODEL, *flags, log=f"{name}.sim.jsonl") as sim:
                 if isinstance(client, Wrk):
                     whole = measure(client.closed(sim.url, 0, concurrency, tokens, f"{name}.wrk"), memory=True)
                     base, requests = 0.0, None
@@ -108,7 +83,7 @@ def first_token_error(clients, scratch):
         for client in (client for client in clients if client.writes_records):
             requests = max(20, concurrency * 3)
             name = scratch / f"{client.name.split()[0]}.truth.{concurrency}"
-            with Simulator(f"{name}.sim.jsonl", "--ttft-ms", 50, "--itl-ms", 5) as sim:
+            with Simulator("--model", MODEL, "--ttft-ms", 50, "--itl-ms", 5, log=f"{name}.sim.jsonl") as sim:
                 measure(client.closed(sim.url, requests, concurrency, 20, name), env=client.environment)
             records, errors = records_by_id(name), []
             for entry in sim.served():
@@ -130,7 +105,8 @@ def delivered_load(clients, scratch):
     for rate, requests in ((200, 2000), (1000, 5000)):
         for client in (client for client in clients if client.writes_records):
             name = scratch / f"{client.name.split()[0]}.paced.{rate}"
-            with Simulator(f"{name}.sim.jsonl", "--ttft-ms", 10, "--itl-ms", 1, "--log-without-writes") as sim:
+            with Simulator("--model", MODEL, "--ttft-ms", 10, "--itl-ms", 1, "--log-without-writes",
+                           log=f"{name}.sim.jsonl") as sim:
                 measure(client.paced(sim.url, requests, rate, 4, name), env=client.environment)
             arrivals = sorted(entry["head_received_ns"] for entry in sim.served())
             gaps = [(b - a) / 1e9 for a, b in zip(arrivals, arrivals[1:])]
