@@ -13,13 +13,13 @@ use tokmeter_record::format::server_parquet::Compression;
 pub use super::load::{LoadArgs, WarmupArgs};
 pub use super::multi_run::MultiRunArgs;
 pub use super::network::NetworkArgs;
+pub use super::output::{ExportLevel, OutputArgs, RecordFormat};
 use super::page_limits::PageLimitArgs;
-pub use super::readiness::ReadinessArgs;
-use super::swept::Swept;
-
-use super::memory::Memory;
 use super::ranks::RankArgs;
+pub use super::readiness::ReadinessArgs;
+pub use super::service::{ServiceArgs, UiType};
 use super::slo::SloArgs;
+use super::swept::Swept;
 use super::verdict::VerdictArgs;
 
 /// Load a server, time every phase of every request, and write the results.
@@ -411,106 +411,4 @@ impl From<ParquetCompression> for Compression {
             ParquetCompression::Zstd => Compression::Zstd,
         }
     }
-}
-
-/// What is written.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Output")]
-pub struct OutputArgs {
-    /// Directory for all files [default: ./artifacts/<model>-<service>-<endpoint>-<load>]
-    #[arg(long = "output-artifact-dir", visible_alias = "artifact-dir", value_name = "DIR")]
-    pub output_artifact_dir: Option<PathBuf>,
-    /// Beginning of file names; a known suffix is cut
-    #[arg(long = "profile-export-prefix", visible_alias = "profile-export-file", value_name = "PREFIX")]
-    pub profile_export_prefix: Option<String>,
-    /// summary: no file per request; records: one line each; raw: bodies and every message too
-    #[arg(
-        long = "export-level",
-        visible_alias = "profile-export-level",
-        value_name = "LEVEL",
-        default_value = "records"
-    )]
-    pub export_level: ExportLevel,
-    /// Formats of the records: JSON lines, Parquet (one flat row each, complete when the run has ended), or both
-    #[arg(long, value_name = "FORMAT", num_args = 1.., value_delimiter = ',', default_value = "jsonl")]
-    pub record_formats: Vec<RecordFormat>,
-    /// Put instants, headers, connection and chunks of every request into the records
-    #[arg(long)]
-    pub export_http_trace: bool,
-    /// Write every request as an HTTP Archive (HAR 1.2) that network panels of browsers open
-    #[arg(long, value_name = "FILE")]
-    pub export_har: Option<PathBuf>,
-    /// Write every request as a trace for ui.perfetto.dev, one track for each connection
-    #[arg(long, value_name = "FILE")]
-    pub export_perfetto: Option<PathBuf>,
-    /// Print the table of HTTP phases too
-    #[arg(long)]
-    pub show_trace_timing: bool,
-    /// Statistics for windows of this length, in seconds
-    #[arg(long, value_name = "SECONDS")]
-    pub slice_duration: Option<f64>,
-    /// Write the answers to outputs.json
-    #[arg(long)]
-    pub export_outputs_json: bool,
-    /// Objectives of goodput: `tag:value` pairs, `"time_to_first_token:200 inter_token_latency:20"`
-    #[arg(long, value_name = "PAIRS", num_args = 1..)]
-    pub goodput: Vec<String>,
-}
-
-/// A format of the records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum RecordFormat {
-    /// `profile_export.jsonl`.
-    Jsonl,
-    /// `profile_export.parquet`.
-    Parquet,
-}
-
-/// How much is written per request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ExportLevel {
-    /// Summary files only.
-    Summary,
-    /// One line for each request.
-    Records,
-    /// Bodies and every response message too.
-    Raw,
-}
-
-/// How the tool itself behaves.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Tool")]
-pub struct ServiceArgs {
-    /// YAML file with flags as keys; flags given here win
-    #[arg(long, short = 'f', value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Progress display [default: bars on a terminal, else a line every five seconds]
-    #[arg(long = "ui-type", visible_alias = "ui", value_name = "TYPE")]
-    pub ui_type: Option<UiType>,
-    /// Threads that send requests [default: half the cores, at most 16]
-    #[arg(long = "workers-max", visible_alias = "max-workers", value_name = "N")]
-    pub workers_max: Option<usize>,
-    /// Threads that read answers [default: a quarter of the cores, at least 1]
-    #[arg(long = "record-processor-service-count", visible_alias = "record-processors", value_name = "N")]
-    pub record_processors: Option<usize>,
-    /// Memory this process may use, e.g. `2GB`: a run that reaches it ends early, with its report and exit code 1
-    #[arg(long, value_name = "SIZE")]
-    pub max_memory: Option<Memory>,
-    /// Log level
-    #[arg(long, value_name = "LEVEL", default_value = "info", ignore_case = true, value_parser = ["trace", "debug", "info", "notice", "warning", "success", "error", "critical"])]
-    pub log_level: String,
-    /// Log more
-    #[arg(long, short = 'v', action = clap::ArgAction::Count)]
-    pub verbose: u8,
-}
-
-/// Progress display.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum UiType {
-    /// A full-screen view of the run; as `simple` when not on a terminal.
-    Dashboard,
-    /// Progress bars, or plain lines when not on a terminal.
-    Simple,
-    /// Nothing.
-    None,
 }
