@@ -1,11 +1,11 @@
 //! The verdict of a merged run: latencies and counts of all records, and of what each machine says of itself the
 //! worst.
 
-use tokmeter_record::metric::catalogue::{CLIENT_RECV_LAG, INTER_TOKEN_LATENCY, SCHEDULE_LAG};
 use tokmeter_record::statistics::RunSummary;
 use tokmeter_record::verdict::Evidence;
 
 use super::parts::Part;
+use crate::commands::profile::verdict::of_summary;
 
 /// Gathers the evidence.
 pub fn of_parts(parts: &[Part], summary: &RunSummary) -> Evidence {
@@ -23,15 +23,7 @@ fn joined(each: &[Evidence], summary: &RunSummary) -> Evidence {
         let weight: f64 = known().map(|(_, requests)| requests).sum();
         (weight > 0.0).then(|| known().map(|(share, requests)| share * requests).sum::<f64>() / weight)
     };
-    let metrics = &summary.metrics;
-    let lag = metrics.get(CLIENT_RECV_LAG);
     Evidence {
-        recv_lag_p50_ms: lag.and_then(|lag| lag.p50),
-        recv_lag_p99_ms: lag.and_then(|lag| lag.p99),
-        schedule_lag_p99_ms: metrics.get(SCHEDULE_LAG).and_then(|lag| lag.p99),
-        inter_token_p50_ms: metrics.get(INTER_TOKEN_LATENCY).and_then(|gap| gap.p50),
-        kernel_stamps: (summary.counts.succeeded > 0)
-            .then(|| lag.and_then(|lag| lag.count).unwrap_or(0) as f64 / summary.counts.succeeded as f64),
         shard_busy: worst(|one| one.shard_busy),
         core_wait_ms: worst(|one| one.core_wait_ms),
         throttled_share: worst(|one| one.throttled_share),
@@ -45,8 +37,8 @@ fn joined(each: &[Evidence], summary: &RunSummary) -> Evidence {
         slot_waits: total(|one| one.slot_waits),
         requests: total(|one| one.requests),
         clock_step_ms: worst(|one| one.clock_step_ms.map(f64::abs)),
-        samples: summary.counts.succeeded,
         calibrated_error_p99_ms: worst(|one| one.calibrated_error_p99_ms),
+        ..of_summary(summary)
     }
 }
 

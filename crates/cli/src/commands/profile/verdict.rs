@@ -55,9 +55,7 @@ pub fn calibrated(calibration: &Calibration, metrics: &MetricSet) -> Vec<String>
 }
 
 fn evidence(summary: &RunSummary, outcome: &RunOutcome<()>) -> Evidence {
-    let metrics = &summary.metrics;
     let (health, counts) = (&outcome.health, &outcome.counts);
-    let lag = metrics.get(CLIENT_RECV_LAG);
     let per_elapsed = |seconds: f64| seconds / health.elapsed_seconds.max(f64::MIN_POSITIVE);
     let delivery = outcome.delivery.as_ref();
     let cache = &outcome.notes.tokens.cache;
@@ -68,12 +66,6 @@ fn evidence(summary: &RunSummary, outcome: &RunOutcome<()>) -> Evidence {
     };
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get()) as f64;
     Evidence {
-        recv_lag_p50_ms: lag.and_then(|lag| lag.p50),
-        recv_lag_p99_ms: lag.and_then(|lag| lag.p99),
-        schedule_lag_p99_ms: metrics.get(SCHEDULE_LAG).and_then(|lag| lag.p99),
-        inter_token_p50_ms: metrics.get(INTER_TOKEN_LATENCY).and_then(|gap| gap.p50),
-        kernel_stamps: (summary.counts.succeeded > 0)
-            .then(|| lag.and_then(|lag| lag.count).unwrap_or(0) as f64 / summary.counts.succeeded as f64),
         shard_busy: Some(counts.shard_busy_ppm as f64 / 1e6),
         core_wait_ms: (counts.core_wait_ns > 0).then(|| counts.core_wait_ns as f64 / 1e6),
         throttled_share: health.throttled_seconds.map(per_elapsed),
@@ -87,6 +79,21 @@ fn evidence(summary: &RunSummary, outcome: &RunOutcome<()>) -> Evidence {
         slot_waits: counts.slot_waits,
         requests: outcome.profiling().map_or(0, |phase| phase.requests),
         clock_step_ms: Some(outcome.anchors.0.drift_ns(&outcome.anchors.1) as f64 / 1e6),
+        ..of_summary(summary)
+    }
+}
+
+/// What the records alone say, of this run or of several merged.
+pub fn of_summary(summary: &RunSummary) -> Evidence {
+    let metrics = &summary.metrics;
+    let lag = metrics.get(CLIENT_RECV_LAG);
+    Evidence {
+        recv_lag_p50_ms: lag.and_then(|lag| lag.p50),
+        recv_lag_p99_ms: lag.and_then(|lag| lag.p99),
+        schedule_lag_p99_ms: metrics.get(SCHEDULE_LAG).and_then(|lag| lag.p99),
+        inter_token_p50_ms: metrics.get(INTER_TOKEN_LATENCY).and_then(|gap| gap.p50),
+        kernel_stamps: (summary.counts.succeeded > 0)
+            .then(|| lag.and_then(|lag| lag.count).unwrap_or(0) as f64 / summary.counts.succeeded as f64),
         samples: summary.counts.succeeded,
         ..Evidence::default()
     }
