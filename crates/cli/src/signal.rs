@@ -7,7 +7,7 @@ use tokmeter_engine::RunControl;
 
 /// Requests in flight get this long after the first signal: less than what Kubernetes and Slurm wait between
 /// SIGTERM and SIGKILL (30 s).
-const DRAIN: Duration = Duration::from_secs(20);
+pub const DRAIN: Duration = Duration::from_secs(20);
 
 /// From now on the first signal drains the run for at most [`DRAIN`], the second cancels what is in flight, and the
 /// third ends the process (what was written stays).

@@ -10,12 +10,10 @@ use tokmeter_engine::RunControl;
 
 use crate::args::memory::Memory;
 use crate::exit::Failure;
+use crate::signal::DRAIN;
 
 /// From one look to the next.
 const INTERVAL: Duration = Duration::from_millis(50);
-
-/// Requests in flight get this long once the limit is reached.
-const DRAIN: Duration = Duration::from_secs(20);
 
 /// Watches this process's resident memory until it is dropped or finished.
 #[derive(Debug)]
@@ -36,7 +34,7 @@ impl MemoryWatch {
             .ok_or_else(|| Failure::usage("--max-memory: this system does not tell in /proc/self/statm"))?;
         if now >= limit {
             let problem = format!("--max-memory {limit}: {now} are in use before the first request");
-            return Err(Failure::usage(problem).fix("allow more; 200MB is enough for most runs"));
+            return Err(Failure::usage(problem).fix("allow more"));
         }
         let reached = Arc::new(AtomicU64::new(0));
         let (end, ended) = crossbeam_channel::bounded(0);
