@@ -40,6 +40,14 @@ struct Merged {
     ranks: Vec<Rank>,
 }
 
+impl Merged {
+    /// The ranks without a part, for the reader.
+    fn missing(&self) -> Option<String> {
+        let ranks: Vec<_> = self.missing.iter().map(u32::to_string).collect();
+        (!ranks.is_empty()).then(|| ranks.join(", "))
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -199,8 +207,7 @@ fn document(merged: &Merged) -> SummaryDocument {
     let parts = || merged.parts.iter().map(|part| &part.document);
     document.was_cancelled = Some(parts().any(|part| part.was_cancelled == Some(true)));
     let reasons = parts().filter_map(|part| part.incomplete_reason.clone());
-    let missing: Vec<String> = merged.missing.iter().map(u32::to_string).collect();
-    let missing = (!missing.is_empty()).then(|| format!("ranks are missing: {}", missing.join(", ")));
+    let missing = merged.missing().map(|ranks| format!("ranks are missing: {ranks}"));
     document.incomplete_reason = missing.into_iter().chain(reasons).next();
     document.is_complete = Some(document.incomplete_reason.is_none());
     document.tokmeter.extend(own_facts(merged));

@@ -95,12 +95,8 @@ fn remarks(merged: &Merged) -> Vec<String> {
         (!found.is_empty()).then(|| found.join(", "))
     };
     let mut remarks = Vec::new();
-    if !merged.missing.is_empty() {
-        let missing: Vec<_> = merged.missing.iter().map(u32::to_string).collect();
-        remarks.push(format!(
-            "ranks {} are missing: load and rates are those of the others",
-            missing.join(", ")
-        ));
+    if let Some(missing) = merged.missing() {
+        remarks.push(format!("ranks {missing} are missing: load and rates are those of the others"));
     }
     if let Some(late) = numbers(&|rank| rank.late) {
         remarks.push(format!("ranks {late} began late: at first the load was less than asked for"));
