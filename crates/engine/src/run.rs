@@ -157,6 +157,7 @@ pub fn run<S: RecordSink + 'static>(
     control: &RunControl,
     mut on_phase: impl FnMut(PhaseEvent),
 ) -> Result<RunOutcome<S>, RunError> {
+    // Threads and clocks of a run without warm-up start with the load, not at the beginning of a long wait.
     if config.phases.first().is_some_and(|phase| phase.phase == BenchmarkPhase::Profiling) {
         control.wait_for(config.start_at);
     }

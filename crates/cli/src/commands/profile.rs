@@ -22,7 +22,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokmeter_engine::run::{PhaseConfig, PhaseEvent};
-use tokmeter_engine::schedule::Share;
 use tokmeter_engine::server_metrics::{LatestGauges, ServerMetrics};
 use tokmeter_engine::sink::{RunSink, SinkFiles};
 use tokmeter_engine::{Live, RunConfig, RunControl, RunOutcome};
@@ -126,7 +125,7 @@ pub fn once(
     let outcome = tokmeter_engine::run(run_config(args, &settings), sink, live, control, |event| {
         tell_collector(collector.as_ref(), event);
         if let PhaseEvent::Begin { phase, .. } = event {
-            progress.phase(expected(phase, settings.share));
+            progress.phase(expected(phase, &settings));
         }
     })?;
     drop(progress);
@@ -271,8 +270,9 @@ fn progress(args: &ProfileArgs, sources: dashboard::Sources) -> Display {
     }
 }
 
-fn expected(phase: &PhaseConfig, share: Share) -> Expected {
-    let requests = phase.plan.requests.map(|requests| share.count_of(requests));
+fn expected(phase: &PhaseConfig, settings: &ProfileSettings) -> Expected {
+    let dataset = settings.dataset.clone();
+    let requests = phase.plan.requests_of(settings.share, move |session| dataset.turns_of(session));
     Expected { phase: phase.name.clone(), requests, duration: phase.plan.duration }
 }
 
@@ -295,7 +295,7 @@ fn exit(args: &ProfileArgs, finished: &Finished) -> Result<Exit> {
         return Err(Failure {
             exit: Exit::Failed,
             message: format!("{reason}; the run was ended early"),
-            fix: Some("allow more, or write less: --export-level, --no-server-metrics".to_owned()),
+            fix: Some("allow more, or send less at a time: --concurrency, --osl".to_owned()),
         }
         .into());
     }

@@ -41,8 +41,8 @@ pub struct ProfileSettings {
     pub rank: Option<Rank>,
     /// The part of the load that this machine runs.
     pub share: Share,
-    /// The same for all ranks of a run.
-    pub run_id: String,
+    /// The same for all ranks of a run; `None` for a run of one machine.
+    pub run_id: Option<String>,
     /// When the measured load begins.
     pub start_at: Option<WallNs>,
     /// 12 hex digits, the same in all files of the run.
@@ -129,7 +129,7 @@ pub fn resolve(args: &ProfileArgs) -> Result<ProfileSettings, Failure> {
         benchmark_id: format!("{:012x}", Seed::from_entropy().0 & 0xffff_ffff_ffff),
         seed,
         seed_given,
-        run_id: shared.run_id(),
+        run_id: rank.as_ref().map(|_| shared.run_id()),
         rank,
         share,
         start_at: args.ranks.start_at,

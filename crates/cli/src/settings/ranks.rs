@@ -98,7 +98,7 @@ fn check(args: &ProfileArgs, ranks: u32) -> Result<(), Failure> {
     ] {
         if given {
             return Err(Failure::usage(format!("{flag}: all ranks would write the same file"))
-                .fix("leave it out, and make it from the merged records with `tokmeter convert`"));
+                .fix("leave it out; --export-http-trace keeps the phases of each request in its record"));
         }
     }
     Ok(())

@@ -60,13 +60,14 @@ pub fn before(settings: &ProfileSettings) -> Option<RankFacts> {
 
 fn of(settings: &ProfileSettings, start: RankStart, anchor: ClockAnchor) -> Option<RankFacts> {
     let rank = settings.rank.as_ref()?;
+    let run_id = settings.run_id.clone()?;
     let word = |path: &str| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
     Some(RankFacts {
         rank: rank.rank,
         ranks: rank.ranks,
         source: rank.source.to_owned(),
         job: rank.job.clone(),
-        run_id: settings.run_id.clone(),
+        run_id,
         random_seed: settings.seed.0,
         host: word("/proc/sys/kernel/hostname"),
         start,
