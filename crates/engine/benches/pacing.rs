@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p tokmeter-engine --bench pacing [-- RATE [SECONDS]]`. Both loops send constant arrivals to
 //! the simulated server in this process; lateness is the first byte sent minus the intended instant. The second
-//! loop does less: it sleeps and sends, nothing is decoded or recorded.
+//! loop does less: it sleeps and sends, nothing is decoded or recorded. The last row is the machine's own: a thread
+//! that only sleeps by timerfd until each instant, and sends nothing.
 #![allow(clippy::print_stdout)]
 
 use std::rc::Rc;
@@ -11,6 +12,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
 use tokmeter_engine::dataset::{Dataset, DatasetConfig};
 use tokmeter_engine::endpoint::{Endpoint, EndpointType};
 use tokmeter_engine::request::{ModelSelection, RequestBuilder, RequestConfig, Target};
@@ -31,6 +35,14 @@ const SEED: Seed = Seed(1);
 struct Lateness {
     p50: f64,
     p99: f64,
+}
+
+impl Lateness {
+    fn of(mut late_us: Vec<f64>) -> Lateness {
+        late_us.sort_by(f64::total_cmp);
+        let at = |q: f64| late_us[((late_us.len() - 1) as f64 * q).round() as usize];
+        Lateness { p50: at(0.5), p99: at(0.99) }
+    }
 }
 
 struct Forget;
@@ -59,6 +71,8 @@ fn main() {
     let tokio = tokio_loop(request, rate, requests);
     println!("{:<22} {:>9.1} {:>9.1}", "tokio's timer", tokio.p50, tokio.p99);
     println!("{:<22} {:>9.3} {:>9.3}", "ratio", ours.p50 / tokio.p50, ours.p99 / tokio.p99);
+    let machine = sleep_only(rate, requests);
+    println!("{:<22} {:>9.1} {:>9.1}", "sleep only, no request", machine.p50, machine.p99);
 }
 
 fn request_config(url: &str) -> RequestConfig {
@@ -134,7 +148,7 @@ fn tokio_loop(config: RequestConfig, rate: f64, requests: u64) -> Lateness {
         })
         .collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let mut late_us = tokio::task::LocalSet::new().block_on(&runtime, async move {
+    let late_us = tokio::task::LocalSet::new().block_on(&runtime, async move {
         let client = Rc::new(Client::new(Arc::new(ClientConfig::default()), 0).expect("default settings"));
         let (start, start_ns) = (Instant::now(), clock::now());
         let mut sending = Vec::with_capacity(prepared.len());
@@ -154,9 +168,25 @@ fn tokio_loop(config: RequestConfig, rate: f64, requests: u64) -> Lateness {
         }
         late
     });
-    late_us.sort_by(f64::total_cmp);
-    let at = |q: f64| late_us[((late_us.len() - 1) as f64 * q).round() as usize];
-    Lateness { p50: at(0.5), p99: at(0.99) }
+    Lateness::of(late_us)
+}
+
+/// Lateness of waking alone: what no loop on this machine can be better than, unless it never sleeps.
+fn sleep_only(rate: f64, requests: u64) -> Lateness {
+    let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC).expect("a timer");
+    let start = clock::now();
+    let late_us = (0..requests).map(|number| {
+        let intended = start.after((number as f64 / rate * 1e9) as u64 + 1_000_000);
+        let (seconds, nanoseconds) = (intended.0 / 1_000_000_000, intended.0 % 1_000_000_000);
+        let expiry = Itimerspec {
+            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: Timespec { tv_sec: seconds as i64, tv_nsec: nanoseconds as i64 },
+        };
+        timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME, &expiry).expect("a valid time");
+        rustix::io::read(&timer, &mut [0u8; 8]).expect("it expires");
+        clock::now().0.saturating_sub(intended.0) as f64 / 1e3
+    });
+    Lateness::of(late_us.collect())
 }
 
 fn request(target: &Target, body: Bytes) -> Request {

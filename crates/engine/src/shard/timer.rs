@@ -1,9 +1,10 @@
 //! Sleeping until an instant, to the precision of the kernel's timers.
 //!
 //! Tokio's own timer rounds up to 1 ms, which bunches arrivals. One timerfd for each shard drives a heap of
-//! deadlines; an earlier deadline re-arms it at once.
+//! deadlines; an earlier deadline re-arms it at once. A sleeping core takes tens of microseconds to wake, so the
+//! timer is armed that much ahead, and the rest is waited out awake.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::future::Future;
@@ -24,6 +25,9 @@ use tokmeter_record::MonoNs;
 fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(fd)
 }
+
+/// Most that a timer is armed ahead of its deadline, ns: what a shard may spend awake for one arrival.
+const MOST_LEAD_NS: u64 = 60_000;
 
 struct Deadline {
     at: u64,
@@ -51,7 +55,11 @@ impl Ord for Deadline {
 struct Inner {
     fd: AsyncFd<OwnedFd>,
     deadlines: RefCell<BinaryHeap<Reverse<Deadline>>>,
-    sequence: std::cell::Cell<u64>,
+    sequence: Cell<u64>,
+    /// When the timerfd is to fire.
+    armed: Cell<u64>,
+    /// How long this machine takes to wake, ns: a moving mean, at most [`MOST_LEAD_NS`].
+    lead: Cell<u64>,
 }
 
 /// The shard's timer. Clones share one timerfd.
@@ -65,7 +73,9 @@ impl Timer {
         let timer = Timer(Rc::new(Inner {
             fd: watch(fd)?,
             deadlines: RefCell::default(),
-            sequence: std::cell::Cell::new(0),
+            sequence: Cell::new(0),
+            armed: Cell::new(0),
+            lead: Cell::new(0),
         }));
         let driver = timer.clone();
         tokio::task::spawn_local(async move { driver.drive().await });
@@ -84,8 +94,17 @@ impl Timer {
             // Reading acknowledges the expiry; an empty read only means another thread of events came first.
             let _ = rustix::io::read(self.0.fd.get_ref(), &mut expirations);
             ready.clear_ready();
-            let now = clock::now().0;
+            let mut now = clock::now().0;
+            self.learn(now);
             let mut deadlines = self.0.deadlines.borrow_mut();
+            if let Some(Reverse(next)) = deadlines.peek()
+                && next.at <= now + self.0.lead.get()
+            {
+                while now < next.at {
+                    std::hint::spin_loop();
+                    now = clock::now().0;
+                }
+            }
             while deadlines.peek().is_some_and(|next| next.0.at <= now) {
                 if let Some(Reverse(due)) = deadlines.pop()
                     && let Some(waker) = due.waker.borrow_mut().take()
@@ -99,8 +118,15 @@ impl Timer {
         }
     }
 
+    /// One more wake-up, at `now`.
+    fn learn(&self, now: u64) {
+        let late = now.saturating_sub(self.0.armed.get()).min(MOST_LEAD_NS);
+        self.0.lead.set((self.0.lead.get() * 15 + late) / 16);
+    }
+
     fn arm(&self, at: u64) {
-        let at = at.max(1);
+        let at = at.saturating_sub(self.0.lead.get()).max(1);
+        self.0.armed.set(at);
         let expiry = Itimerspec {
             it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
             it_value: Timespec { tv_sec: (at / 1_000_000_000) as i64, tv_nsec: (at % 1_000_000_000) as i64 },
