@@ -13,6 +13,7 @@ use tokmeter_record::metric::catalogue as m;
 
 use crate::decode::Collected;
 use crate::delivery::Instants;
+use crate::handover::Unhurried;
 use crate::live::Live;
 use crate::notes::RunNotes;
 
@@ -107,10 +108,11 @@ impl<S: RecordSink> Collector<S> {
     }
 
     /// Runs until all decoders are gone.
-    pub(crate) fn run(mut self, collected: &Receiver<Collected>) -> CollectorOutcome<S> {
+    pub(crate) fn run(mut self, collected: Receiver<Collected>) -> CollectorOutcome<S> {
+        let mut collected = Unhurried::new(collected);
         let mut last_flush = Instant::now();
         loop {
-            match collected.recv_timeout(FLUSH_EVERY) {
+            match collected.next_within(FLUSH_EVERY) {
                 Ok(collected) => self.take(&collected),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::dataset::Session;
 use crate::delivery::RequestInstants;
 use crate::endpoint::{Decoder, ExchangeView, Message, Reply};
+use crate::handover::Unhurried;
 use crate::plan::PhaseIdentity;
 use crate::request::RequestBuilder;
 use crate::truth::{SentPrefixes, TokenFacts};
@@ -123,7 +124,13 @@ pub(crate) fn run(parts: DecoderParts) {
     let counts_only = parts.requests.decoder(false);
     let always_text = parts.options.outputs || parts.tokens.needs_text();
     let processor_id = format!("record_processor_{:08x}", parts.index);
-    while let Ok(finished) = parts.exchanges.recv() {
+    let mut exchanges = Unhurried::new(parts.exchanges.clone());
+    let mut replies = false;
+    loop {
+        // Where next turns wait for answers, nothing waits for company.
+        let next = if replies { parts.exchanges.recv().ok() } else { exchanges.next() };
+        let Some(finished) = next else { return };
+        replies |= finished.reply_to.is_some();
         let decoder = if always_text || finished.reply_to.is_some() { &keeps_text } else { &counts_only };
         let collected = decode(&parts, decoder, &processor_id, finished);
         if parts.collector.send(collected).is_err() {

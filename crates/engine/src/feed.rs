@@ -12,6 +12,7 @@ use tokmeter_record::MonoNs;
 
 use crate::dataset::Session;
 use crate::endpoint::BodyError;
+use crate::handover::send_unhurried;
 
 /// One session to run.
 #[derive(Clone, Debug)]
@@ -131,7 +132,7 @@ fn deal(
         match job {
             Ok(job) => {
                 // The shard is gone: the phase is over.
-                if senders[number % senders.len()].send(job).is_err() {
+                if send_unhurried(&senders[number % senders.len()], job).is_err() {
                     return;
                 }
             }

@@ -9,6 +9,7 @@ mod decode;
 pub mod delivery;
 pub mod endpoint;
 pub mod feed;
+mod handover;
 pub mod health;
 pub mod live;
 pub mod notes;

@@ -170,7 +170,7 @@ pub fn run<S: RecordSink + 'static>(
     let files = CollectorFiles { records: config.records_file.clone(), raw: config.raw_file.clone() };
     let stop = control.clone();
     let collector = Collector::create(&files, sink, live.clone(), Box::new(move || stop.stop()))?;
-    let collector = spawn("collector", move || collector.run(&from_decoders))?;
+    let collector = spawn("collector", move || collector.run(from_decoders))?;
 
     let tokens =
         Arc::new(match (config.tokens, builder.config().endpoint.kind().metadata().produces_tokens) {
