@@ -18,6 +18,7 @@ pub struct Live {
     decode_backlog_high: AtomicUsize,
     shard_busy_ppm: AtomicU64,
     core_wait_ns: AtomicU64,
+    unread_high_bytes: AtomicU64,
 }
 
 /// One reading of [`Live`].
@@ -45,6 +46,8 @@ pub struct LiveCounts {
     pub shard_busy_ppm: u64,
     /// Mean time from being ready to running of the shard that waited longest in a phase, ns; 0 where the system does not say.
     pub core_wait_ns: u64,
+    /// Most bytes that lay in one socket for over 1 ms before they were read, by the kernel's stamps.
+    pub unread_high_bytes: u64,
 }
 
 impl LiveCounts {
@@ -92,6 +95,10 @@ impl Live {
         self.core_wait_ns.fetch_max(core_wait_ns, Relaxed);
     }
 
+    pub(crate) fn lay_unread(&self, bytes: u64) {
+        self.unread_high_bytes.fetch_max(bytes, Relaxed);
+    }
+
     pub(crate) fn record(&self, success: bool, cancelled: bool, output_tokens: u64) {
         let counter = match (success, cancelled) {
             (true, _) => &self.succeeded,
@@ -116,6 +123,7 @@ impl Live {
             decode_backlog_high: self.decode_backlog_high.load(Relaxed) as u64,
             shard_busy_ppm: self.shard_busy_ppm.load(Relaxed),
             core_wait_ns: self.core_wait_ns.load(Relaxed),
+            unread_high_bytes: self.unread_high_bytes.load(Relaxed),
         }
     }
 }

@@ -208,6 +208,7 @@ impl Shard {
         }
         self.live.shard_was_busy(busy.ppm());
         self.live.shard_waited(busy.core_wait_ns().unwrap_or(0));
+        self.live.lay_unread(self.client.stats().receive_lag.unread_high_bytes);
         let _ = done.send(self.last_end.get());
     }
 

@@ -13,6 +13,8 @@ pub struct ReceiveLag {
     pub sum_ns: u64,
     /// The largest, ns.
     pub max_ns: u64,
+    /// Most bytes that one read found after the last of them had lain in the socket for over 1 ms.
+    pub unread_high_bytes: u64,
 }
 
 impl From<&ReadTotals> for ReceiveLag {
@@ -22,6 +24,7 @@ impl From<&ReadTotals> for ReceiveLag {
             kernel_reads: totals.kernel_reads.get(),
             sum_ns: totals.lag_sum_ns.get(),
             max_ns: totals.lag_max_ns.get(),
+            unread_high_bytes: totals.unread_high_bytes.get(),
         }
     }
 }

@@ -109,7 +109,13 @@ fn checks(seen: &Evidence, limits: &Limits) -> Vec<Option<Reason>> {
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
     vec![
         above(ClientBound, "recv-lag-ms", seen.recv_lag_p99_ms, limits.recv_lag(seen), &|lag| {
-            format!("data lay {lag:.2} ms (p99) in this machine's sockets before it was read")
+            let unread = match seen.unread_high_bytes {
+                Some(bytes) if bytes > 0 => {
+                    format!(", up to {:.1} KiB in one of them", bytes as f64 / 1024.0)
+                }
+                _ => String::new(),
+            };
+            format!("data lay {lag:.2} ms (p99) in this machine's sockets before it was read{unread}")
         }),
         above(ClientBound, "schedule-lag-ms", seen.schedule_lag_p99_ms, limits.schedule_lag_ms, &|lag| {
             format!("requests were sent {lag:.2} ms (p99) later than intended")
@@ -119,6 +125,9 @@ fn checks(seen: &Evidence, limits: &Limits) -> Vec<Option<Reason>> {
         }),
         above(ClientBound, "core-wait-ms", seen.core_wait_ms, limits.core_wait_ms, &|wait| {
             format!("a sending thread waited {wait:.2} ms for a core each time it was needed")
+        }),
+        above(ClientBound, "own-error", seen.own_error_share(), limits.own_error, &|share| {
+            format!("this machine's own error at this load is {} of the time to first token", percent(share))
         }),
         above(ClientBound, "throttled", seen.throttled_share, limits.throttled, &|share| {
             format!("a CPU quota held this process back {} of the time", percent(share))
@@ -174,6 +183,7 @@ mod tests {
             recv_lag_p50_ms: Some(0.02),
             recv_lag_p99_ms: Some(0.2),
             schedule_lag_p99_ms: Some(0.1),
+            first_token_p50_ms: Some(50.0),
             inter_token_p50_ms: Some(10.0),
             shard_busy: Some(0.2),
             asked_rate: Some(100.0),
@@ -195,11 +205,12 @@ mod tests {
     #[test]
     fn each_figure_crosses_its_own_limit() {
         type Spoil = fn(&mut Evidence);
-        let cases: [(Spoil, RunVerdict, &str); 12] = [
+        let cases: [(Spoil, RunVerdict, &str); 13] = [
             (|e| e.recv_lag_p99_ms = Some(9.0), RunVerdict::ClientBound, "recv-lag-ms"),
             (|e| e.schedule_lag_p99_ms = Some(50.0), RunVerdict::ClientBound, "schedule-lag-ms"),
             (|e| e.shard_busy = Some(0.99), RunVerdict::ClientBound, "shard-busy"),
             (|e| e.core_wait_ms = Some(4.0), RunVerdict::ClientBound, "core-wait-ms"),
+            (|e| e.calibrated_error_p99_ms = Some(30.0), RunVerdict::ClientBound, "own-error"),
             (|e| e.throttled_share = Some(0.3), RunVerdict::ClientBound, "throttled"),
             (|e| e.steal_share = Some(0.3), RunVerdict::ClientBound, "steal"),
             (|e| e.decode_stalls = 3, RunVerdict::ClientBound, "decode-stalls"),
@@ -225,6 +236,15 @@ mod tests {
         assert_eq!(found.verdict, RunVerdict::ClientBound);
         assert_eq!(found.reasons.len(), 2);
         assert_eq!(found.highest_percentile, None);
+    }
+
+    #[test]
+    fn a_receive_lag_tells_how_much_lay_unread() {
+        let late = Evidence { recv_lag_p99_ms: Some(9.0), ..healthy() };
+        let told = |evidence| assess(evidence, &Limits::default()).reasons[0].message.clone();
+        assert!(told(late.clone()).ends_with("before it was read"));
+        let evidence = Evidence { unread_high_bytes: Some(1536), ..late };
+        assert!(told(evidence).ends_with("before it was read, up to 1.5 KiB in one of them"));
     }
 
     #[test]

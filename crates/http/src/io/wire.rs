@@ -24,6 +24,7 @@ pub(crate) struct ReadTotals {
     pub(crate) kernel_reads: Cell<u64>,
     pub(crate) lag_sum_ns: Cell<u64>,
     pub(crate) lag_max_ns: Cell<u64>,
+    pub(crate) unread_high_bytes: Cell<u64>,
 }
 
 /// How many reads HTTP may make before it hands over what it has.
@@ -69,6 +70,9 @@ pub(crate) struct Wire {
 
 /// Filled with the stamp of a later write.
 pub(crate) type Watch = Rc<Cell<Option<MonoNs>>>;
+
+/// Data that lay in the socket longer than this lay there unread.
+pub(crate) const UNREAD_NS: u64 = 1_000_000;
 
 /// Asking takes the socket's lock and costs as much as a read; requests shorter than this share an answer.
 const TCP_INFO_AGE_NS: u64 = 50_000_000;
@@ -194,6 +198,10 @@ impl Wire {
                 self.totals.kernel_reads.set(self.totals.kernel_reads.get() + 1);
                 self.totals.lag_sum_ns.set(self.totals.lag_sum_ns.get().saturating_add(lag));
                 self.totals.lag_max_ns.set(self.totals.lag_max_ns.get().max(lag));
+                if lag > UNREAD_NS {
+                    let most = self.totals.unread_high_bytes.get().max(received.len() as u64);
+                    self.totals.unread_high_bytes.set(most);
+                }
                 let lag = lag.min(u64::from(NO_KERNEL_STAMP - 1)) as u32;
                 self.last_lag.set(lag);
                 self.max_lag.set(self.max_lag.get().max(Some(lag)));

@@ -138,7 +138,7 @@ fn automatic_stamps_are_ordered_and_true() {
 fn a_busy_client_keeps_true_kernel_stamps_and_reports_its_lag() {
     let (server, written) = streaming_server();
     let origin = server.origin();
-    let exchange = block_on(async {
+    let (exchange, unread) = block_on(async {
         let client = client(ClientConfig::default());
         let send = client.send(post(&origin));
         // Holds the thread for longer than the pauses of the server.
@@ -148,7 +148,8 @@ fn a_busy_client_keeps_true_kernel_stamps_and_reports_its_lag() {
                 sleep(Duration::from_millis(40));
             }
         };
-        tokio::join!(send, busy).0
+        let exchange = tokio::join!(send, busy).0;
+        (exchange, client.stats().receive_lag.unread_high_bytes)
     });
     assert_eq!(exchange.error, None);
     if exchange.trace.stamp_source != StampSource::Kernel {
@@ -162,6 +163,7 @@ fn a_busy_client_keeps_true_kernel_stamps_and_reports_its_lag() {
     let lag = exchange.trace.client_recv_lag_ns.expect("kernel stamps give a lag");
     assert!(last_stamped >= last_written);
     assert!(lag > 1_000_000, "the client slept, but reports {lag} ns");
+    assert!(unread > 0, "nothing lay unread while the client slept");
 }
 
 #[test]

@@ -12,9 +12,15 @@ pub struct Evidence {
     /// The same, 99th percentile, ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recv_lag_p99_ms: Option<f64>,
+    /// Most bytes that lay in one socket for over 1 ms before they were read; absent without kernel stamps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread_high_bytes: Option<u64>,
     /// Send start minus intended instant, 99th percentile, ms; open loops only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule_lag_p99_ms: Option<f64>,
+    /// Median time to first token, ms: what the calibrated error is measured against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_token_p50_ms: Option<f64>,
     /// Median inter-token latency, ms: what lags are measured against.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inter_token_p50_ms: Option<f64>,
@@ -78,6 +84,11 @@ impl Evidence {
     /// Cached share beyond what the dataset shares on purpose, 0 to 1.
     pub fn unasked_cached_share(&self) -> Option<f64> {
         Some(self.cached_share? - self.cached_share_asked.unwrap_or(0.0))
+    }
+
+    /// The calibrated error as a share of the median time to first token.
+    pub fn own_error_share(&self) -> Option<f64> {
+        Some(self.calibrated_error_p99_ms? / self.first_token_p50_ms.filter(|latency| *latency > 0.0)?)
     }
 
     /// How far a single latency may be off because of this client, ms: what calibration measured; without it the

@@ -18,6 +18,8 @@ pub struct Limits {
     pub shard_busy: f64,
     /// Mean wait of a sending thread for a core, ms.
     pub core_wait_ms: f64,
+    /// Calibrated error (p99) as a share of the median time to first token.
+    pub own_error: f64,
     /// Share of the run under a CPU quota's brake.
     pub throttled: f64,
     /// Share of the CPU the hypervisor takes.
@@ -44,6 +46,7 @@ impl Default for Limits {
             schedule_lag_ms: 5.0,
             shard_busy: 0.9,
             core_wait_ms: 1.0,
+            own_error: 0.25,
             throttled: 0.01,
             steal: 0.05,
             decode_stalls: 0.0,
@@ -73,13 +76,14 @@ pub enum LimitError {
 }
 
 impl Limits {
-    fn fields(&mut self) -> [(&'static str, &mut f64); 13] {
+    fn fields(&mut self) -> [(&'static str, &mut f64); 14] {
         [
             ("recv-lag-share", &mut self.recv_lag_share),
             ("recv-lag-ms", &mut self.recv_lag_ms),
             ("schedule-lag-ms", &mut self.schedule_lag_ms),
             ("shard-busy", &mut self.shard_busy),
             ("core-wait-ms", &mut self.core_wait_ms),
+            ("own-error", &mut self.own_error),
             ("throttled", &mut self.throttled),
             ("steal", &mut self.steal),
             ("decode-stalls", &mut self.decode_stalls),

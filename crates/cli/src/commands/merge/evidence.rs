@@ -26,6 +26,7 @@ fn joined(each: &[Evidence], summary: &RunSummary) -> Evidence {
     Evidence {
         shard_busy: worst(|one| one.shard_busy),
         core_wait_ms: worst(|one| one.core_wait_ms),
+        unread_high_bytes: each.iter().filter_map(|one| one.unread_high_bytes).max(),
         throttled_share: worst(|one| one.throttled_share),
         steal_share: worst(|one| one.steal_share),
         decode_stalls: total(|one| one.decode_stalls),

@@ -65,7 +65,10 @@ fn evidence(summary: &RunSummary, outcome: &RunOutcome<()>) -> Evidence {
             .then(|| tokens as f64 / cache.prompt_tokens.max(1) as f64)
     };
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get()) as f64;
+    let of_records = of_summary(summary);
+    let stamped = of_records.kernel_stamps.is_some_and(|share| share > 0.0);
     Evidence {
+        unread_high_bytes: stamped.then_some(counts.unread_high_bytes),
         shard_busy: Some(counts.shard_busy_ppm as f64 / 1e6),
         core_wait_ms: (counts.core_wait_ns > 0).then(|| counts.core_wait_ns as f64 / 1e6),
         throttled_share: health.throttled_seconds.map(per_elapsed),
@@ -79,7 +82,7 @@ fn evidence(summary: &RunSummary, outcome: &RunOutcome<()>) -> Evidence {
         slot_waits: counts.slot_waits,
         requests: outcome.profiling().map_or(0, |phase| phase.requests),
         clock_step_ms: Some(outcome.anchors.0.drift_ns(&outcome.anchors.1) as f64 / 1e6),
-        ..of_summary(summary)
+        ..of_records
     }
 }
 
@@ -91,6 +94,7 @@ pub fn of_summary(summary: &RunSummary) -> Evidence {
         recv_lag_p50_ms: lag.and_then(|lag| lag.p50),
         recv_lag_p99_ms: lag.and_then(|lag| lag.p99),
         schedule_lag_p99_ms: metrics.get(SCHEDULE_LAG).and_then(|lag| lag.p99),
+        first_token_p50_ms: metrics.get(TIME_TO_FIRST_TOKEN).and_then(|latency| latency.p50),
         inter_token_p50_ms: metrics.get(INTER_TOKEN_LATENCY).and_then(|gap| gap.p50),
         kernel_stamps: (summary.counts.succeeded > 0)
             .then(|| lag.and_then(|lag| lag.count).unwrap_or(0) as f64 / summary.counts.succeeded as f64),
