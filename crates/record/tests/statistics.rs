@@ -156,6 +156,14 @@ fn a_stream_that_came_in_one_read_loses_no_tokens() {
     }
 }
 
+/// As in AIPerf: what comes at the end or after it counts as just before it, and the first token does not move.
+#[test]
+fn tokens_that_all_come_at_the_end_are_in_flight_just_before_it() {
+    let result = summary(&[success(10, 20, &[0, 0, 0], 0)], Options::default(), &window(200));
+    let tokens = result.metrics.get(c::TOKENS_IN_FLIGHT).unwrap();
+    assert_eq!((tokens.min, tokens.max), (Some(0.0), Some(103.0)));
+}
+
 #[test]
 fn a_run_without_streaming_has_flat_token_curves_and_counts_as_usual() {
     let mut record = RequestRecord::default();

@@ -115,6 +115,8 @@ struct Running {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
+    /// The first token comes at the end, and the others with it: these come just before the end all the same.
+    AllAtEnd,
     Prefill,
     /// Within the gap at this place, which ends at the event.
     Gap(usize),
@@ -150,6 +152,11 @@ impl Running {
         level.prefill += running.prefill;
         level.total += running.prefill;
         running.bring(fixed(running.span.input), level);
+        let Span { start, end, steps, output, .. } = running.span;
+        if first == end && end > start && steps > 0 && output >= 1.0 {
+            running.stage = Stage::AllAtEnd;
+            return (running, end - 1);
+        }
         (running, first)
     }
 
@@ -166,6 +173,11 @@ impl Running {
     /// Applies the event at `now`; returns the instant of the next one, or nothing after the end.
     fn step(&mut self, now: u64, rows: &Rows, level: &mut Level) -> Option<u64> {
         match self.stage {
+            Stage::AllAtEnd => {
+                self.bring(fixed(self.span.decoded()), level);
+                self.stage = Stage::Prefill;
+                Some(self.span.end)
+            }
             Stage::Prefill => Some(self.first_token(now, rows, level)),
             Stage::Gap(place) => {
                 self.bring(self.step, level);
