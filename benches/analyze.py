@@ -1,6 +1,6 @@
-"""analyze.py RECORDS [TOKMETER]: `tokmeter analyze` beside serde_json reading the same lines on one core and beside a script
-with orjson and numpy that computes the same figures (analyze_peer.py; benches/requirements.txt). Prints a table: seconds, MB/s, CPU seconds (which a busy machine
-does not change much), peak memory.
+"""analyze.py RECORDS [TOKMETER]: `tokmeter analyze` beside serde_json reading the same lines on one core, and beside a
+script with orjson and numpy that computes the same figures (analyze_peer.py; benches/requirements.txt). Prints a table:
+seconds, MB/s, CPU seconds (which a busy machine does not change much), peak memory.
 
 The file is made by `cargo run --release -p tokmeter-record --example make_records -- 1000000 > RECORDS`; the limit is the
 example `parse_only`, in the modes `value` (serde_json::Value) and `skip` (syntax only).

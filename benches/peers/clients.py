@@ -2,10 +2,12 @@
 
 A closed-loop work is (url, requests, concurrency, tokens, directory); a paced one has a rate instead of the concurrency.
 """
+import hashlib
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from simulator import RELEASE, ROOT
@@ -19,6 +21,15 @@ def environment_of(name):
     return Path(out.stdout.strip())
 
 
+def vocabulary(directory):
+    """A cache in which tiktoken finds o200k_base without a network: the file is in a crate that tokmeter depends on."""
+    registry = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")) / "registry/src"
+    url = "https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken"
+    for file in registry.glob("*/tiktoken-rs-*/assets/o200k_base.tiktoken"):
+        shutil.copy(file, Path(directory) / hashlib.sha1(url.encode()).hexdigest())
+    return directory
+
+
 def body(tokens):
     """The request that clients without a data set of their own send."""
     return json.dumps({"model": MODEL, "stream": True, "max_completion_tokens": tokens, "ignore_eos": True,
@@ -29,6 +40,7 @@ def body(tokens):
 class Tokmeter:
     name = "tokmeter"
     writes_records = True
+    python = False
     start = [RELEASE / "tokmeter", "--version"]
     environment = None
 
@@ -46,11 +58,14 @@ class Tokmeter:
 
 class Aiperf(Tokmeter):
     name = "AIPerf 0.13.0"
+    python = True
 
     def __init__(self):
         self.program = environment_of("aiperf").parent / "aiperf"
         self.start = [self.program, "--version"]
-        self.environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+        self.cache = tempfile.TemporaryDirectory()
+        self.environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1",
+                            "TIKTOKEN_CACHE_DIR": vocabulary(self.cache.name)}
 
     def _run(self, url, requests, tokens, directory, *load):
         return [self.program, "profile", "-m", MODEL, "-u", url, "--endpoint-type", "chat", "--streaming",
@@ -59,10 +74,34 @@ class Aiperf(Tokmeter):
                 "--artifact-dir", directory, *load]
 
 
+class Guidellm:
+    """Its prompts come from a file, so that it needs no tokenizer from the network."""
+    name = "guidellm 0.3.1"
+    writes_records = False
+    python = True
+
+    def __init__(self):
+        self.program = environment_of("guidellm").parent / "guidellm"
+        self.start = [self.program, "--version"]
+        self.environment = {**os.environ, "HF_HUB_OFFLINE": "1", "GUIDELLM__PREFERRED_ROUTE": "chat_completions"}
+
+    def closed(self, url, requests, concurrency, tokens, directory):
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        data = directory / "prompts.jsonl"
+        data.write_text("".join(
+            json.dumps({"prompt": "word " * 64 + str(n), "prompt_tokens_count": 64, "output_tokens_count": tokens}) + "\n"
+            for n in range(requests)))
+        return [self.program, "benchmark", "run", "--target", url, "--model", MODEL, "--data", data,
+                "--rate-type", "concurrent", "--rate", concurrency, "--max-requests", requests,
+                "--disable-console-outputs", "--disable-progress", "--output-path", directory / "report.json"]
+
+
 class Limit:
     """A hyper client that only stamps chunks: the least a client can do (crates/http/examples/limit.rs)."""
     name = "limit client"
     writes_records = False
+    python = False
     start = None
     environment = None
 
@@ -73,6 +112,7 @@ class Limit:
 class Oha:
     name = "oha"
     writes_records = False
+    python = False
     start = ["oha", "--version"]
     environment = None
 
@@ -85,6 +125,7 @@ class Wrk:
     """wrk knows durations only, so its requests are counted by the server."""
     name = "wrk"
     writes_records = False
+    python = False
     start = None
     environment = None
     seconds = 5
@@ -102,5 +143,5 @@ def present(names):
     found = [Tokmeter(), Limit()]
     found += [Oha()] if shutil.which("oha") else []
     found += [Wrk()] if shutil.which("wrk") else []
-    found += [Aiperf()]
+    found += [Guidellm(), Aiperf()]
     return [client for client in found if not names or any(word in client.name.lower() for word in names)]
