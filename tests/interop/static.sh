@@ -36,3 +36,4 @@ tree=$(buildah "${store[@]}" mount "$image")
 same "static: files in the image" "$(cd "$tree" && find . -type f)" ./tokmeter
 check "static: a run in the image" buildah "${store[@]}" run "$image" -- /tokmeter "${demo[@]}"
 also "$here/check_run.sh" "$tree/artifacts"
+buildah "${store[@]}" rm "$image" >/dev/null

@@ -229,6 +229,33 @@ TRUTH_CASES = [
     ("a fault recorded as success", "the server says", lambda served: served[1].update(outcome="fault", fault="reset")),
 ]
 
+# What tokmeter adds to the summary, which AIPerf's own fixtures lack.
+COUNTS = edit_json(SUMMARY, put("tokmeter", value={"requests": {"sent": 24, "succeeded": 6, "failed": 18}}))
+FAULTY_CASES = [
+    ("nothing", None, None),
+    ("a success counted as a failure", "the summary adds up", edit_json(SUMMARY, scale("tokmeter", "requests", "failed", by=2))),
+    ("an error left out of the table", "the error table adds up", edit_json(SUMMARY, lambda s: s["error_summary"].pop())),
+    ("a failed record lost", "duckdb: profile_export.jsonl",
+     edit_lines(RECORDS, lambda lines: lines.remove(next(line for line in lines if "error" in line)))),
+    ("an error turned into a success", "pandas: profile_export.jsonl",
+     edit_lines(RECORDS, lambda lines: next(line for line in lines if "error" in line).pop("error"))),
+]
+
+
+def judged(word, bar_ms):
+    """A summary with this verdict and error bar."""
+    return edit_json(SUMMARY, put("tokmeter", value={"verdict": {"verdict": word, "reasons": [], "error_bar_ms": bar_ms}}))
+
+
+# The made log is 0.08 ms behind the records, of which sending took 0.05 ms: the true error is 0.13 ms.
+VERDICT_CASES = [
+    ("nothing, free", "free", None, judged("valid", 1.0)),
+    ("nothing, starved", "starved", None, judged("client-bound", 1.0)),
+    ("a free client that is called client-bound", "free", "is called valid", judged("client-bound", 1.0)),
+    ("a starved client that is called valid", "starved", "is called client-bound", judged("valid", 1.0)),
+    ("an error bar under the error", "starved", "covers the true error", judged("client-bound", 0.1)),
+]
+
 # A parser that is right because it is prometheus_client itself, and ways to be wrong.
 STAND_IN = '''#!{python}
 import json, sys
@@ -289,6 +316,29 @@ def truth_case(case):
     return f"check_truth.py, broken: {what}", *verdict(done, fails, words)
 
 
+def faulty_case(case):
+    what, words, change = case
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "run"
+        shutil.copytree(FIXTURES / "aiperf-run-errors", folder)
+        COUNTS(folder)
+        if change:
+            change(folder)
+        done, fails = execute([sys.executable, str(HERE / "check_faulty.py"), str(folder)])
+    return f"check_faulty.py, broken: {what}", *verdict(done, fails, words)
+
+
+def verdict_case(case):
+    what, kind, words, change = case
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "run"
+        shutil.copytree(FIXTURES / "aiperf-run-streaming", folder)
+        Made(None)(folder)
+        change(folder)
+        done, fails = execute([sys.executable, str(HERE / "check_verdict.py"), kind, str(folder / "sim.jsonl"), str(folder)])
+    return f"check_verdict.py, broken: {what}", *verdict(done, fails, words)
+
+
 def parser_case(case):
     what, words, fault = case
     with tempfile.TemporaryDirectory() as name:
@@ -301,7 +351,9 @@ def parser_case(case):
 
 def main():
     tally = Tally()
-    jobs = [(file_case, c) for c in CASES] + [(truth_case, c) for c in TRUTH_CASES] + [(parser_case, c) for c in PARSER_CASES]
+    kinds = [(file_case, CASES), (truth_case, TRUTH_CASES), (faulty_case, FAULTY_CASES), (verdict_case, VERDICT_CASES),
+             (parser_case, PARSER_CASES)]
+    jobs = [(play, case) for play, cases in kinds for case in cases]
     with ThreadPoolExecutor(max_workers=2) as pool:
         for name, ok, said in pool.map(lambda job: job[0](job[1]), jobs):
             tally.check(name, ok, said)
