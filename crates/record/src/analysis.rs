@@ -44,7 +44,7 @@ pub use report::Report;
 use columns::Rows;
 use distribution::Distribution;
 use gauges::GaugeSeries;
-use line::Line;
+use line::{Layout, Line};
 use observation::{Facts, LineReader, Observation};
 use report::{BadLine, GapSource, LineCounts, Overview};
 use tail::Slowest;
@@ -114,6 +114,7 @@ struct Counts {
 pub struct Analysis {
     options: Options,
     reader: LineReader,
+    layout: Layout,
     sources: Vec<String>,
     lines: LineCounts,
     counts: Counts,
@@ -129,6 +130,7 @@ impl Analysis {
         let tags = options.filter.as_ref().map(Filter::tags).unwrap_or_default();
         Analysis {
             reader: LineReader::new(tags.iter().map(String::as_str)),
+            layout: Layout::default(),
             sources: Vec::new(),
             lines: LineCounts::default(),
             counts: Counts::default(),
@@ -162,7 +164,7 @@ impl Analysis {
             self.lines.blank += 1;
             return;
         }
-        match Line::parse(line, &self.reader.wanted) {
+        match Line::parse(line, &self.reader.wanted, &mut self.layout) {
             Ok(parsed) => {
                 self.lines.records += 1;
                 self.record(source, number, &parsed);

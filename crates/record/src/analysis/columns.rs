@@ -1,5 +1,9 @@
 //! The figures that have one value for each record, and the rows they are taken from.
 
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use crate::analysis::distribution::{Distribution, Summary};
 use crate::analysis::observation::{Facts, Observation};
 
@@ -147,6 +151,9 @@ impl Column {
 /// Rows in one block: blocks are moved, never copied, when parts are merged.
 const BLOCK: usize = 8_192;
 
+/// From this many rows on, sorting them is worth threads.
+const MANY: usize = 20_000;
+
 /// The rows of an analysis up to a bound, histograms of every column beyond it.
 #[derive(Clone, Debug)]
 pub(crate) struct Rows {
@@ -213,6 +220,32 @@ impl Rows {
             column.values(row, &mut |value| values.push(value));
         }
         Summary::of(&mut values, column.unit())
+    }
+
+    /// The summaries of all columns, by [`Column`], from as many threads as there are cores.
+    pub(crate) fn summaries(&self) -> Vec<Option<Summary>> {
+        let threads = match self.kept {
+            0..MANY => 1,
+            _ => thread::available_parallelism().map_or(1, NonZero::get),
+        };
+        let next = AtomicUsize::new(0);
+        let some_columns = || {
+            let mine = std::iter::from_fn(|| COLUMNS.get(next.fetch_add(1, Ordering::Relaxed)).copied());
+            mine.map(|column| (column, self.summary(column))).collect::<Vec<_>>()
+        };
+        let mut summaries = vec![None; COLUMNS.len()];
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(some_columns)).collect();
+            let own = some_columns();
+            let theirs = others.into_iter().flat_map(|other| match other.join() {
+                Ok(columns) => columns,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            for (column, summary) in own.into_iter().chain(theirs) {
+                summaries[column as usize] = summary;
+            }
+        });
+        summaries
     }
 
     fn fold(&mut self) {

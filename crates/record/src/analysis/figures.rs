@@ -18,8 +18,9 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 /// Builds the report of everything an analysis has seen.
 pub(super) fn report(analysis: Analysis, gauges: &GaugeSeries) -> Report {
     let Analysis { counts, rows, gaps, chunk_sizes, lines, sources, slowest, .. } = analysis;
-    let plain = |column| rows.summary(column);
-    let ms = |column| rows.summary(column).map(|summary| summary.divided(NS_PER_MS, "ms"));
+    let summaries = rows.summaries();
+    let plain = |column: Column| summaries[column as usize].clone();
+    let ms = |column| plain(column).map(|summary| summary.divided(NS_PER_MS, "ms"));
 
     let connecting = ms(Column::Connecting);
     let phases = Phases {

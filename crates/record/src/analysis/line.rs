@@ -1,7 +1,8 @@
 //! One line of `profile_export.jsonl`, read for analysis: only the fields that figures need, borrowed from the line.
 //!
 //! Everything else is skipped without being built. Metric values stay raw text until somebody asks for one, so a
-//! line with trace data never pays for the metrics that its trace already answers.
+//! line with trace data never pays for the metrics that its trace already answers. serde reads any line; lines of the
+//! usual form take a shorter way ([`usual`]).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,6 +12,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::value::RawValue;
 
 use crate::analysis::quantity;
+
+mod usual;
+
+pub(crate) use usual::Layout;
 
 /// Tags whose values the analysis itself may ask for; their position is their slot.
 pub(crate) const TAGS: [&str; 27] = [
@@ -204,7 +209,7 @@ pub(crate) struct ErrorPart<'a> {
 /// The wanted metrics of one line, as raw `{"value": ..., "unit": ...}` objects.
 #[derive(Debug, Default)]
 pub(crate) struct MetricsPart<'a> {
-    raw: Vec<Option<&'a RawValue>>,
+    raw: Vec<Option<&'a str>>,
 }
 
 #[derive(Deserialize)]
@@ -220,19 +225,23 @@ struct ListEntry {
 }
 
 impl MetricsPart<'_> {
-    fn raw(&self, slot: usize) -> Option<&RawValue> {
+    fn raw(&self, slot: usize) -> Option<&str> {
         *self.raw.get(slot)?
     }
 
     /// The value of a scalar metric as the file has it.
     pub(crate) fn number(&self, slot: usize) -> Option<f64> {
-        let entry: ScalarEntry = serde_json::from_str(self.raw(slot)?.get()).ok()?;
-        entry.value.is_finite().then_some(entry.value)
+        let raw = self.raw(slot)?;
+        let value = match usual::scalar(raw) {
+            Some(value) => value,
+            None => serde_json::from_str::<ScalarEntry>(raw).ok()?.value,
+        };
+        value.is_finite().then_some(value)
     }
 
     /// The value of a scalar metric in the base unit of its own unit's dimension (ns, bytes, ratio).
     pub(crate) fn base_number(&self, slot: usize) -> Option<f64> {
-        let entry: ScalarEntry = serde_json::from_str(self.raw(slot)?.get()).ok()?;
+        let entry: ScalarEntry = serde_json::from_str(self.raw(slot)?).ok()?;
         let unit = entry.unit.as_ref().map_or("", |unit| &unit.0);
         Some(entry.value * quantity::unit(unit).1).filter(|value| value.is_finite())
     }
@@ -245,7 +254,7 @@ impl MetricsPart<'_> {
 
     /// The values of a list metric as the file has them.
     pub(crate) fn list(&self, slot: usize) -> Option<Vec<f64>> {
-        serde_json::from_str::<ListEntry>(self.raw(slot)?.get()).ok().map(|entry| entry.value)
+        serde_json::from_str::<ListEntry>(self.raw(slot)?).ok().map(|entry| entry.value)
     }
 
     /// The first of several slots that has a number.
@@ -265,9 +274,17 @@ pub(crate) struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// Reads a line; the error says where in the line and why.
-    pub(crate) fn parse(line: &'a [u8], wanted: &Wanted) -> Result<Self, serde_json::Error> {
+    pub(crate) fn parse(
+        line: &'a [u8],
+        wanted: &Wanted,
+        layout: &mut Layout,
+    ) -> Result<Self, serde_json::Error> {
         // Checked once as a whole, the line need not be checked again string by string.
         let text = std::str::from_utf8(line).map_err(serde_json::Error::custom)?;
+        usual::line(text, wanted, layout).map_or_else(|| Self::parse_any(text, wanted), Ok)
+    }
+
+    fn parse_any(text: &'a str, wanted: &Wanted) -> Result<Self, serde_json::Error> {
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let parsed = LineSeed(wanted).deserialize(&mut deserializer)?;
         deserializer.end()?;
@@ -331,7 +348,7 @@ impl<'de> Visitor<'de> for MetricsSeed<'_> {
         let mut raw = vec![None; self.0.slots];
         while let Some(tag) = map.next_key::<Text<'de>>()? {
             match self.0.slot(&tag.0) {
-                Some(slot) => raw[slot] = Some(map.next_value::<&'de RawValue>()?),
+                Some(slot) => raw[slot] = Some(map.next_value::<&'de RawValue>()?.get()),
                 None => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -346,7 +363,8 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Line<'_>, String> {
-        Line::parse(line.as_bytes(), &Wanted::new([])).map_err(|error| error.to_string())
+        Line::parse(line.as_bytes(), &Wanted::new([]), &mut Layout::default())
+            .map_err(|error| error.to_string())
     }
 
     #[test]
