@@ -88,7 +88,8 @@ impl Column {
     }
 
     /// Gives the values of one record to `add`.
-    pub(crate) fn values(self, row: &Observation, add: &mut dyn FnMut(f64)) {
+    #[inline]
+    pub(crate) fn values(self, row: &Observation, add: &mut impl FnMut(f64)) {
         let mut some = |value: Option<f64>| {
             if let Some(value) = value {
                 add(value);
@@ -145,6 +146,16 @@ impl Column {
                 some(if failed { None } else { difference(float(row.ttft.get()), float(row.first_byte())) });
             }
         }
+    }
+}
+
+/// The summary of every column that has values, in the column's own unit.
+#[derive(Debug)]
+pub(crate) struct Summaries(Vec<Option<Summary>>);
+
+impl Summaries {
+    pub(crate) fn of(&self, column: Column) -> Option<&Summary> {
+        self.0[column as usize].as_ref()
     }
 }
 
@@ -210,20 +221,20 @@ impl Rows {
         self.blocks.iter().flatten()
     }
 
-    /// The summary of a column, in the column's own unit.
-    pub(crate) fn summary(&self, column: Column) -> Option<Summary> {
+    /// The summary of a column, in the column's own unit; `values` is memory that may be used again.
+    fn summary(&self, column: Column, values: &mut Vec<f64>) -> Option<Summary> {
         if let Some(distributions) = &self.folded {
             return distributions[column as usize].clone().summary(column.unit());
         }
-        let mut values = Vec::new();
+        values.clear();
         for row in self.iter() {
             column.values(row, &mut |value| values.push(value));
         }
-        Summary::of(&mut values, column.unit())
+        Summary::of(values, column.unit())
     }
 
-    /// The summaries of all columns, by [`Column`], from as many threads as there are cores.
-    pub(crate) fn summaries(&self) -> Vec<Option<Summary>> {
+    /// The summaries of all columns, from as many threads as there are cores.
+    pub(crate) fn summaries(&self) -> Summaries {
         let threads = match self.kept {
             0..MANY => 1,
             _ => thread::available_parallelism().map_or(1, NonZero::get),
@@ -231,7 +242,8 @@ impl Rows {
         let next = AtomicUsize::new(0);
         let some_columns = || {
             let mine = std::iter::from_fn(|| COLUMNS.get(next.fetch_add(1, Ordering::Relaxed)).copied());
-            mine.map(|column| (column, self.summary(column))).collect::<Vec<_>>()
+            let mut values = Vec::new();
+            mine.map(|column| (column, self.summary(column, &mut values))).collect::<Vec<_>>()
         };
         let mut summaries = vec![None; COLUMNS.len()];
         thread::scope(|scope| {
@@ -245,7 +257,7 @@ impl Rows {
                 summaries[column as usize] = summary;
             }
         });
-        summaries
+        Summaries(summaries)
     }
 
     fn fold(&mut self) {

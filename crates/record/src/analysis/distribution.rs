@@ -40,16 +40,36 @@ pub fn nearest_rank(count: usize, p: f64) -> usize {
     ((count as f64 * p / 100.0) as usize).min(count.saturating_sub(1))
 }
 
+/// A sum that does not depend on how the records were split among readers: what rounding takes from it is kept
+/// beside it and added at the end (Neumaier's summation).
+fn order_free_sum(values: &[f64]) -> f64 {
+    let (mut sum, mut lost) = (0.0, 0.0);
+    for value in values {
+        let next: f64 = sum + value;
+        let added = next - sum;
+        lost += (sum - (next - added)) + (value - added);
+        sum = next;
+    }
+    if lost.is_finite() { sum + lost } else { sum }
+}
+
 impl Summary {
-    /// Summary of values; sorts them. `None` when there are none.
+    /// Summary of values, which it brings into another order. `None` when there are none.
     pub fn of(values: &mut [f64], unit: &'static str) -> Option<Summary> {
-        values.sort_unstable_by(f64::total_cmp);
-        let (min, max) = (*values.first()?, *values.last()?);
+        let min = values.iter().copied().min_by(f64::total_cmp)?;
+        let max = values.iter().copied().max_by(f64::total_cmp)?;
         let count = values.len();
-        // Summed in sorted order: the same however the records were split among readers.
-        let sum: f64 = values.iter().sum();
-        let at = |p| values[nearest_rank(count, p)];
-        let median = (values[(count - 1) / 2] + values[count / 2]) / 2.0;
+        let sum = order_free_sum(values);
+        // What was at a rank stays there: the ranks ascend, and only what lies above the last one is moved.
+        let mut settled = 0;
+        let mut at_rank = |rank: usize| {
+            let (_, value, _) = values[settled..].select_nth_unstable_by(rank - settled, f64::total_cmp);
+            settled = rank;
+            *value
+        };
+        let below_middle = at_rank((count - 1) / 2);
+        let median = (below_middle + at_rank(count / 2)) / 2.0;
+        let mut at = |p| at_rank(nearest_rank(count, p));
         Some(Summary {
             unit,
             count: count as u64,
@@ -116,6 +136,7 @@ impl Distribution {
     }
 
     /// Adds one value; negative and non-finite ones have no place in any figure and are dropped.
+    #[inline]
     pub fn add(&mut self, value: f64) {
         if !value.is_finite() || value < 0.0 {
             return;
@@ -157,6 +178,7 @@ impl Distribution {
     }
 
     /// Moves the exact values into the histogram.
+    #[cold]
     fn fold(&mut self) {
         let histogram = self.histogram.get_or_insert_with(|| LogHistogram::new(PRECISION));
         for value in std::mem::take(&mut self.exact) {
@@ -202,6 +224,26 @@ mod tests {
         assert_eq!(Summary::of(&mut [], "x"), None);
         let one = Summary::of(&mut [7.0], "x").unwrap();
         assert_eq!((one.min, one.median, one.p99, one.avg), (7.0, 7.0, 7.0, 7.0));
+    }
+
+    #[test]
+    fn a_summary_is_that_of_the_sorted_values_in_whatever_order_they_come() {
+        for count in 1..200u32 {
+            let mut sorted: Vec<f64> = (0..count).map(|i| f64::from(i * i % 71) / 7.0 + 1e9).collect();
+            let mut turned = sorted.clone();
+            turned.rotate_left(count as usize / 3);
+            sorted.sort_unstable_by(f64::total_cmp);
+            let at = |p| sorted[nearest_rank(sorted.len(), p)];
+            let ranks = [sorted[0], at(50.0), at(90.0), at(95.0), at(99.0), sorted[sorted.len() - 1]];
+            let summary = Summary::of(&mut turned, "x").unwrap();
+            assert_eq!([summary.min, summary.p50, summary.p90, summary.p95, summary.p99, summary.max], ranks);
+            assert_eq!(Some(&summary), Summary::of(&mut sorted, "x").as_ref());
+        }
+        // Added one by one, the ones would all be rounded away.
+        let mut values = vec![1.0; 1_000];
+        values.push(1e17);
+        values.rotate_right(1);
+        assert_eq!(Summary::of(&mut values, "x").unwrap().sum, 1e17 + 1_000.0);
     }
 
     #[test]

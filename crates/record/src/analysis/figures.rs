@@ -19,7 +19,7 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 pub(super) fn report(analysis: Analysis, gauges: &GaugeSeries) -> Report {
     let Analysis { counts, rows, gaps, chunk_sizes, lines, sources, slowest, .. } = analysis;
     let summaries = rows.summaries();
-    let plain = |column: Column| summaries[column as usize].clone();
+    let plain = |column: Column| summaries.of(column).cloned();
     let ms = |column| plain(column).map(|summary| summary.divided(NS_PER_MS, "ms"));
 
     let connecting = ms(Column::Connecting);
@@ -90,7 +90,7 @@ pub(super) fn report(analysis: Analysis, gauges: &GaugeSeries) -> Report {
     };
     report.notes = notes(&report, &rows, counts.aiohttp);
     report.insights = insights::of(&report);
-    report.slowest = tail::explain(slowest, &rows, &report, gauges);
+    report.slowest = tail::explain(slowest, &rows, &summaries, &report, gauges);
     report
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use serde::Serialize;
 
-use crate::analysis::columns::{Column, Rows};
+use crate::analysis::columns::{Column, Rows, Summaries};
 use crate::analysis::gauges::{GaugeAt, GaugeKind, GaugeSeries};
 use crate::analysis::line::Line;
 use crate::analysis::observation::{Facts, Observation};
@@ -251,12 +251,12 @@ struct Medians {
 }
 
 impl Medians {
-    fn of(rows: &Rows, report: &Report) -> Option<Medians> {
-        let latency = rows.summary(Column::Latency)?;
+    fn of(summaries: &Summaries, report: &Report) -> Option<Medians> {
+        let latency = summaries.of(Column::Latency)?;
         let all = latency.count;
         // A phase that most requests do not have at all is usually 0.
         let phase = |column| {
-            rows.summary(column).filter(|summary| 2 * summary.count >= all).map_or(0.0, |summary| summary.p50)
+            summaries.of(column).filter(|summary| 2 * summary.count >= all).map_or(0.0, |summary| summary.p50)
         };
         Some(Medians {
             latency: latency.p50,
@@ -279,13 +279,14 @@ impl Medians {
 pub(super) fn explain(
     slowest: Slowest,
     rows: &Rows,
+    summaries: &Summaries,
     report: &Report,
     gauges: &GaugeSeries,
 ) -> Option<TailReport> {
     if slowest.wanted == 0 {
         return None;
     }
-    let medians = Medians::of(rows, report)?;
+    let medians = Medians::of(summaries, report)?;
     let mut candidates: Vec<Candidate> =
         slowest.heap.into_iter().map(|Reverse(candidate)| candidate).collect();
     candidates.sort_by(|a, b| b.cmp(a));

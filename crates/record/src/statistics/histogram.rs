@@ -22,7 +22,17 @@ struct Buckets {
 }
 
 impl Buckets {
+    #[inline]
     fn add(&mut self, bucket: u64, weight: u64) {
+        match self.counts.get_mut(bucket.wrapping_sub(self.first) as usize) {
+            Some(count) => *count += weight,
+            None => self.add_outside(bucket, weight),
+        }
+    }
+
+    /// Adds to a bucket outside the range in use.
+    #[cold]
+    fn add_outside(&mut self, bucket: u64, weight: u64) {
         if self.counts.is_empty() {
             self.first = bucket;
         } else if bucket < self.first {

@@ -10,6 +10,9 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 const ZEROS: u64 = 0x3030_3030_3030_3030;
 
+/// Powers of ten up to what eight digits hold.
+const TENS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
 pub(super) struct Cursor<'a> {
     text: &'a str,
     at: usize,
@@ -114,19 +117,20 @@ impl<'a> Cursor<'a> {
     /// A whole number without sign, fraction or exponent.
     #[inline]
     pub(super) fn whole(&mut self) -> Option<u64> {
-        let bytes = self.text.as_bytes();
         let start = self.at;
         let mut value = 0u64;
-        while let Some(eight) = self.word(self.at).and_then(eight_digits) {
-            value = value.checked_mul(100_000_000)?.checked_add(eight)?;
+        loop {
+            let (word, count) = self.digits();
+            value = value.checked_mul(TENS[count])?.checked_add(number_of(word, count))?;
+            if count < 8 {
+                self.at += count;
+                break;
+            }
+            // By a constant, so that a processor that guesses right need not wait for the count.
             self.at += 8;
         }
-        while let Some(digit @ b'0'..=b'9') = bytes.get(self.at) {
-            value = value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
-            self.at += 1;
-        }
         self.well_begun(start)?;
-        match bytes.get(self.at) {
+        match self.text.as_bytes().get(self.at) {
             Some(b'.' | b'e' | b'E') => None,
             _ => Some(value),
         }
@@ -210,13 +214,35 @@ impl<'a> Cursor<'a> {
         (self.at > start).then_some(())
     }
 
+    #[inline]
     fn skip_digits(&mut self) {
-        while self.word(self.at).and_then(eight_digits).is_some() {
+        loop {
+            let (_, count) = self.digits();
+            if count < 8 {
+                self.at += count;
+                return;
+            }
             self.at += 8;
         }
-        while self.text.as_bytes().get(self.at).is_some_and(u8::is_ascii_digit) {
-            self.at += 1;
-        }
+    }
+
+    /// The next eight bytes and how many digits they begin with.
+    #[inline]
+    fn digits(&self) -> (u64, usize) {
+        let word = self.word(self.at).unwrap_or_else(|| self.last_word());
+        let digits = word ^ ZEROS;
+        // What is above nine carries into its high half; a carry out of a byte marks only bytes behind it.
+        let others = (digits | digits.wrapping_add(ONES * 6)) & (ONES * 0xF0);
+        (word, (others.trailing_zeros() / 8) as usize)
+    }
+
+    /// The last bytes of the text, and nothing behind them.
+    #[cold]
+    fn last_word(&self) -> u64 {
+        let mut bytes = [0; 8];
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        bytes[..rest.len()].copy_from_slice(rest);
+        u64::from_le_bytes(bytes)
     }
 
     /// The next eight bytes, the first in the lowest place.
@@ -233,15 +259,15 @@ fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(ONES) & !word & HIGHS
 }
 
-/// The number that eight ASCII digits write.
+/// The number that the first `count` of eight bytes write, which are digits.
 #[inline]
-fn eight_digits(word: u64) -> Option<u64> {
-    let digits = word ^ ZEROS;
-    // A byte above nine carries into its high half.
-    if (digits | digits.wrapping_add(ONES * 6)) & (ONES * 0xF0) != 0 {
-        return None;
-    }
+fn number_of(word: u64, count: usize) -> u64 {
+    // The digits move to the high end, behind zeros.
+    let digits = match count {
+        0 => return 0,
+        _ => (word ^ ZEROS) << (64 - 8 * count),
+    };
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00FF_00FF_00FF_00FF;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_FFFF_0000_FFFF;
-    Some(fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xFFFF_FFFF)
+    fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xFFFF_FFFF
 }
